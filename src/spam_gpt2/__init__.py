@@ -1,0 +1,1 @@
+"""Fine-tune GPT-2 into an SMS spam classifier, reproducibly."""

@@ -1,0 +1,53 @@
+"""What a person sees of a run: progress, warnings, and one line instead of a traceback."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from spam_gpt2.files import InputError
+
+TIMINGS_PATH = Path("reports/timings.tsv")
+
+
+def progress(*args: Any, **kwargs: Any) -> tqdm:
+    """A progress bar with an estimate on standard error; silent when that is no terminal."""
+    return tqdm(*args, disable=None, dynamic_ncols=True, **kwargs)
+
+
+def say(message: str) -> None:
+    """One line of news on standard error, above any progress bar."""
+    tqdm.write(message, file=sys.stderr)
+
+
+def warn(message: str) -> None:
+    """A warning that stands out among the news."""
+    say(f"WARNING: {message}")
+
+
+def exit_with_error(error: InputError) -> None:
+    """Print the one line that an InputError is, and leave with exit code 1."""
+    line = " ".join(str(error).split())
+    print(f"error: {line}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def run_stage(stage: Callable[[], None], script: str) -> None:
+    """Run a stage's `main`, turn InputError into one line, and note how long it took.
+
+    The seconds go to `reports/timings.tsv`, which is no output of the pipeline: outputs are the
+    same bytes each time, and times are not.
+    """
+    began = time.monotonic()
+    try:
+        stage()
+    except InputError as error:
+        exit_with_error(error)
+    TIMINGS_PATH.parent.mkdir(parents=True, exist_ok=True)
+    with TIMINGS_PATH.open("a", encoding="utf-8") as file:
+        file.write(f"{Path(script).stem}\t{time.monotonic() - began:.1f}\n")

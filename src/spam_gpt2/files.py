@@ -1,0 +1,58 @@
+"""Files: written whole or not at all, digests, and the one error that a user gets to see."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class InputError(Exception):
+    """Something outside the program is wrong: one line that says what, where and what to do."""
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; renamed into place at the end, removed on an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside_path = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield beside_path
+        beside_path.replace(path)
+    finally:
+        beside_path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with LF line ends, whole or not at all."""
+    with whole_file(path) as beside_path:
+        beside_path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON for people and for DVC: indented, in the order given, no NaN."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; InputError names the file that is missing or damaged."""
+    return _read(path, lambda: json.loads(path.read_text(encoding="utf-8")))
+
+
+def _read(path: Path, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; `dvc repro` makes it") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

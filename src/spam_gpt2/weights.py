@@ -1,0 +1,87 @@
+"""The converted weights: a folder with a config, the tensors and the vocabulary."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from spam_gpt2.files import InputError, read_json, sha256_of, whole_file, write_json
+from spam_gpt2.model import GPT2, GPT2Config, gpt2_from_weights, init_weights
+from spam_gpt2.tokenizer import VOCABULARY_FILES
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which weights these are: their name, and the SHA-256 of weights.safetensors."""
+
+    name: str
+    sha256: str
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors, whole or not at all, without a copy in memory."""
+    with whole_file(path) as beside_path:
+        save_file({k: t.detach().contiguous() for k, t in tensors.items()}, beside_path)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Memory-map a safetensors file: pages are read when they are used.
+
+    Raises InputError when it is missing or damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `dvc repro` makes it")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: damaged: {error}; `dvc repro` makes it anew") from None
+
+
+def save_weights(
+    out_dir: Path,
+    config: GPT2Config,
+    weights: Mapping[str, Tensor],
+    name: str,
+    vocabulary_dir: Path,
+) -> None:
+    """Write a weights folder; `config.json` comes last and names the weights and their digest."""
+    save_tensors(out_dir / WEIGHTS_FILE, weights)
+    for file in VOCABULARY_FILES:
+        with whole_file(out_dir / file) as beside_path:
+            shutil.copyfile(vocabulary_dir / file, beside_path)
+    digest = sha256_of(out_dir / WEIGHTS_FILE)
+    write_json(
+        out_dir / CONFIG_FILE, {"name": name, "weights_sha256": digest, "hparams": vars(config)}
+    )
+
+
+def read_config(weights_dir: Path) -> tuple[GPT2Config, Origin]:
+    """Size and origin of the weights in a folder, without reading the weights."""
+    path = weights_dir / CONFIG_FILE
+    values = read_json(path)
+    try:
+        return GPT2Config(**values["hparams"]), Origin(values["name"], values["weights_sha256"])
+    except (KeyError, TypeError):
+        raise InputError(f"{path}: not a config of convert_gpt2; run `dvc repro`") from None
+
+
+def load_gpt2(weights_dir: Path) -> tuple[GPT2, Origin]:
+    """The model on memory-mapped weights, and which weights they are."""
+    config, origin = read_config(weights_dir)
+    return gpt2_from_weights(config, load_tensors(weights_dir / WEIGHTS_FILE)), origin
+
+
+def random_gpt2(config: GPT2Config, seed: int) -> GPT2:
+    """A model of the same size with GPT-2's initial random weights."""
+    model = GPT2(config)
+    init_weights(model, seed)
+    return model
