@@ -1,0 +1,128 @@
+"""Balance the classes and split messages into train, validation and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Frames with the columns line, label and text."""
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    test: pd.DataFrame
+    holdout: pd.DataFrame  # what balancing left over, at its natural rate
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """All four by name."""
+        return vars(self)
+
+
+def split_messages(
+    messages: pd.DataFrame,
+    *,
+    duplicates: str,
+    balance: bool,
+    stratify: bool,
+    train: float,
+    validation: float,
+    seed: int,
+) -> Split:
+    """Balance and split messages; see `prepare` in params.yaml for what the choices mean.
+
+    With `duplicates="keep"`, `stratify=False` and seed 123 this draws exactly what GPT-2 tutorials
+    draw with `DataFrame.sample(random_state=123)`. With `duplicates="together"` the messages of one
+    text move as a group, so that no text stands in two of the four frames.
+
+    Args:
+        messages: columns line, label, text.
+        train, validation: fractions of the messages; the rest is the test set.
+
+    Raises: ValueError when a split would be empty.
+    """
+    if duplicates == "drop":
+        messages = messages.drop_duplicates("text", ignore_index=True)
+    grouped = duplicates == "together"
+    balanced, holdout = _balance(messages, grouped, seed) if balance else (messages, messages[:0])
+    shuffled = _shuffle(balanced, grouped, seed)
+    strata = [part for _, part in shuffled.groupby("label")] if stratify else [shuffled]
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in SPLITS}
+    for stratum in strata:
+        first, rest = _take(stratum, int(len(stratum) * train), grouped)
+        second, third = _take(rest, int(len(stratum) * validation), grouped)
+        for name, part in zip(SPLITS, (first, second, third), strict=True):
+            parts[name].append(part)
+    frames = {}
+    for name in SPLITS:
+        frame = pd.concat(parts[name])
+        frames[name] = _shuffle(frame, False, seed) if stratify else frame
+        if frame.empty:
+            raise ValueError(f"{len(messages)} messages are too few: the {name} split is empty")
+    return Split(**frames, holdout=holdout)
+
+
+def _balance(messages: pd.DataFrame, grouped: bool, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Downsample every class to the smallest: the balanced messages, and those left over."""
+    classes = [part for _, part in messages.groupby("label")]
+    smallest = min(len(part) for part in classes)
+    chosen, left = [], []
+    for part in classes:
+        if len(part) > smallest:
+            part, rest = _take(_shuffle(part, grouped, seed), smallest, grouped)
+            left.append(rest.sort_values("line"))
+        chosen.append(part)
+    return pd.concat(chosen), pd.concat(left) if left else messages[:0]
+
+
+def _shuffle(messages: pd.DataFrame, grouped: bool, seed: int) -> pd.DataFrame:
+    """Rows in random order; grouped, the rows of one text stay together."""
+    if not grouped:
+        return messages.sample(frac=1, random_state=seed)
+    texts = messages["text"].drop_duplicates().sample(frac=1, random_state=seed)
+    order = pd.Series(range(len(texts)), index=texts)
+    return messages.iloc[messages["text"].map(order).argsort(kind="stable")]
+
+
+def _take(messages: pd.DataFrame, count: int, grouped: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The first `count` rows and the others; grouped, whole texts only.
+
+    A group that no longer fits is passed over for later, smaller ones, so that the count comes out
+    exactly whenever enough texts stand alone.
+    """
+    if not grouped:
+        return messages[:count], messages[count:]
+    sizes = messages.groupby("text", sort=False).size()
+    taken, total = set(), 0
+    for text, size in sizes.items():
+        if total + size <= count:
+            taken.add(text)
+            total += size
+    inside = messages["text"].isin(taken)
+    return messages[inside], messages[~inside]
+
+
+def describe(messages: pd.DataFrame, split: Split, labels: list[str]) -> dict[str, Any]:
+    """Counts for `metrics/data.json`: messages a class, repeated texts, texts in two splits."""
+    frames = split.frames()
+    training_texts = split.train["text"]
+    return {
+        "messages": _counts(messages, labels),
+        "repeated_texts": int(messages["text"].duplicated().sum()),
+        "splits": {name: _counts(frame, labels) for name, frame in frames.items()},
+        "also_in_train": {
+            name: int(frame["text"].isin(training_texts).sum())
+            for name, frame in frames.items()
+            if name != "train"
+        },
+    }
+
+
+def _counts(messages: pd.DataFrame, labels: list[str]) -> dict[str, int]:
+    counts = messages["label"].value_counts()
+    return {"total": len(messages)} | {label: int(counts.get(label, 0)) for label in labels}
