@@ -1,0 +1,105 @@
+"""Messages as token ids in flat tensors, and how they are put into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import tiktoken
+import torch
+from torch import Tensor
+
+from spam_gpt2.files import InputError
+
+
+@dataclass(frozen=True)
+class Messages:
+    """Distinct messages end to end: message i is `tokens[offsets[i]:offsets[i + 1]]`.
+
+    Identical messages are kept once; `rows` says for each of the original messages which it is.
+    """
+
+    tokens: Tensor  # (sum of T,) of int64
+    offsets: Tensor  # (U + 1,) of int64, U distinct messages
+    rows: Tensor  # (N,) of int64, N original messages
+
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens in each distinct message, (U,)."""
+        return self.offsets.diff()
+
+
+def encode_messages(
+    tokenizer: tiktoken.Encoding,
+    texts: Sequence[str],
+    max_length: int,
+    *,
+    pad: bool = False,
+) -> Messages:
+    """Token ids of texts, cut to `max_length` tokens and, with `pad`, filled up to it.
+
+    The filler is `<|endoftext|>`, GPT-2's only special token, as the tutorials use. An empty text
+    is that one token, since a message needs a last token to decide at.
+    """
+    encoded = tokenizer.encode_ordinary_batch(list(texts), num_threads=2)
+    filler = tokenizer.eot_token
+    distinct: dict[tuple[int, ...], int] = {}
+    rows = []
+    for tokens in encoded:
+        tokens = tokens[:max_length] or [filler]
+        if pad:
+            tokens = tokens + [filler] * (max_length - len(tokens))
+        rows.append(distinct.setdefault(tuple(tokens), len(distinct)))
+    lengths = torch.tensor([0, *map(len, distinct)])
+    flat = [token for tokens in distinct for token in tokens]
+    return Messages(
+        torch.tensor(flat, dtype=torch.int64),
+        lengths.cumsum(0),
+        torch.tensor(rows, dtype=torch.int64),
+    )
+
+
+def resolve_max_length(
+    max_length: int | str | None,
+    position: str,
+    n_ctx: int,
+    tokenizer: tiktoken.Encoding,
+    training_texts: Sequence[str],
+) -> int:
+    """The number of tokens that `classifier.max_length` stands for.
+
+    Null is the context, save with `last_padded`, where it is the longest training message.
+
+    Raises: InputError when more is asked for than the model's context.
+    """
+    if isinstance(max_length, int):
+        if max_length > n_ctx:
+            raise InputError(
+                f"params.yaml: classifier.max_length: {max_length} is more than the context "
+                f"of {n_ctx} tokens"
+            )
+        return max_length
+    if max_length == "context" or position != "last_padded":
+        return n_ctx
+    return min(n_ctx, max(map(len, tokenizer.encode_ordinary_batch(list(training_texts)))))
+
+
+def equal_length_batches(lengths: Tensor, batch_tokens: int) -> Iterator[Tensor]:
+    """Indices of messages of one same length, batch by batch, the longest first.
+
+    Batches hold at most `batch_tokens` tokens (or one message) and no padding at all; the longest
+    first shows at once how much memory is needed.
+    """
+    order = lengths.argsort(descending=True, stable=True)
+    for same in order.split(lengths[order].unique_consecutive(return_counts=True)[1].tolist()):
+        yield from same.split(max(1, batch_tokens // int(lengths[same[0]])))
+
+
+def pad_rows(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """Messages side by side, padded on the right to the longest: (B, T, ...) and lengths (B,).
+
+    The padding holds whatever follows in `flat`: every reader masks it.
+    """
+    starts, lengths = offsets[indices], offsets[indices + 1] - offsets[indices]
+    positions = starts[:, None] + torch.arange(int(lengths.max()))
+    return flat[positions.clamp_(max=len(flat) - 1)], lengths

@@ -1,0 +1,112 @@
+"""Figures of merit of a classifier, by scikit-learn, and how far they can be trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from sklearn import metrics as sk
+
+
+def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Accuracy, precision, recall, F1, ROC AUC and loss of one split.
+
+    With two classes, the last is the positive one (spam); with more, precision, recall, F1 and ROC
+    AUC (one against the rest) are macro averages. A precision without a predicted positive is 0.
+
+    Args:
+        labels: class of each message, (N,) of int; every class is there.
+        probabilities: (N, K), rows sum to 1.
+    """
+    predicted, n_classes = probabilities.argmax(1), probabilities.shape[1]
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(
+        labels, predicted, average="binary" if n_classes == 2 else "macro", zero_division=0.0
+    )
+    one_hot = np.eye(n_classes, dtype=int)[labels]
+    is_class, scores = (labels, probabilities[:, 1]) if n_classes == 2 else (one_hot, probabilities)
+    figures = {
+        "accuracy": sk.accuracy_score(labels, predicted),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "roc_auc": sk.roc_auc_score(is_class, scores, average="macro"),
+        "loss": sk.log_loss(labels, probabilities, labels=range(n_classes)),
+    }
+    return {name: round(float(value), 6) for name, value in figures.items()}
+
+
+def confidence_intervals(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> dict[str, list[float]]:
+    """Lower and upper bound of each of `classification_metrics`.
+
+    Accuracy is a share of N messages: Wilson's score interval (Wilson 1927). The others: bootstrap
+    percentiles over the messages, resampled within each class (Efron & Tibshirani 1993, ch. 13).
+    """
+    random = np.random.default_rng(seed)
+    members = [np.flatnonzero(labels == k) for k in np.unique(labels)]
+    drawn = []
+    for _ in range(resamples):
+        chosen = np.concatenate([random.choice(m, len(m)) for m in members])
+        drawn.append(classification_metrics(labels[chosen], probabilities[chosen]))
+    tail = 50 * (1 - confidence)
+    intervals = {}
+    for name in drawn[0]:
+        bounds = np.percentile([figures[name] for figures in drawn], [tail, 100 - tail])
+        intervals[name] = [round(float(bound), 6) for bound in bounds]
+    right = int((probabilities.argmax(1) == labels).sum())
+    return intervals | {"accuracy": share_interval(right, len(labels), confidence)}
+
+
+def share_interval(count: int, total: int, confidence: float) -> list[float]:
+    """Wilson's score interval of a share."""
+    interval = stats.binomtest(count, total).proportion_ci(confidence, method="wilson")
+    return [round(float(interval.low), 6), round(float(interval.high), 6)]
+
+
+def false_positive_rate(
+    probabilities: np.ndarray, negative: int, confidence: float
+) -> dict[str, Any]:
+    """Share of messages of one class that are taken for another, with its interval."""
+    wrong = int((probabilities.argmax(1) != negative).sum())
+    return {
+        "messages": len(probabilities),
+        "false_positives": wrong,
+        "false_positive_rate": round(wrong / len(probabilities), 6),
+        "interval": share_interval(wrong, len(probabilities), confidence),
+    }
+
+
+def confusion(labels: np.ndarray, probabilities: np.ndarray, n_classes: int) -> np.ndarray:
+    """Counts (K, K): rows are the true classes, columns the predicted."""
+    return sk.confusion_matrix(labels, probabilities.argmax(1), labels=range(n_classes))
+
+
+def roc_points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """False-positive and true-positive rates over all thresholds of the positive class.
+
+    With more than two classes: the micro average, each class against the rest.
+    """
+    fpr, tpr, _ = sk.roc_curve(*_binary_view(labels, probabilities))
+    return fpr, tpr
+
+
+def precision_recall_points(
+    labels: np.ndarray, probabilities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Recall and precision over all thresholds of the positive class; micro average as above."""
+    precision, recall, _ = sk.precision_recall_curve(*_binary_view(labels, probabilities))
+    return recall[::-1], precision[::-1]
+
+
+def _binary_view(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Is it the class, and how probable: of the positive class, or of every class in one row."""
+    if probabilities.shape[1] == 2:
+        return labels, probabilities[:, 1]
+    return np.eye(probabilities.shape[1], dtype=int)[labels].ravel(), probabilities.ravel()

@@ -1,0 +1,65 @@
+"""Classify texts with the trained model, as many as come, in memory that does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import tiktoken
+import torch
+
+from spam_gpt2.artifacts import Card, load_classifier
+from spam_gpt2.classifier import GPT2Classifier
+from spam_gpt2.messages import encode_messages, equal_length_batches, pad_rows
+from spam_gpt2.tokenizer import load_tokenizer
+
+CLASSIFIER_DIR = Path("models/classifier")
+WEIGHTS_DIR = Path("models/gpt2")
+CHUNK = 512  # texts looked at together, so that messages of one length share a batch
+BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable label of a text, and the probability of every label in order."""
+
+    label: str
+    probability: float
+    probabilities: list[float]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained classifier that is ready to read text."""
+
+    classifier: GPT2Classifier
+    tokenizer: tiktoken.Encoding
+    card: Card
+
+    @classmethod
+    def load(
+        cls, classifier_dir: Path = CLASSIFIER_DIR, weights_dir: Path = WEIGHTS_DIR
+    ) -> Predictor:
+        """Load from the folders that the pipeline writes; InputError when it has not run."""
+        classifier, card = load_classifier(classifier_dir, weights_dir)
+        return cls(classifier, load_tokenizer(weights_dir), card)
+
+    def predict(self, texts: Iterable[str]) -> Iterator[Prediction]:
+        """A prediction for each text, in order; reads no more than a chunk ahead."""
+        remaining = iter(texts)
+        while chunk := list(islice(remaining, CHUNK)):
+            yield from self._predict_chunk(chunk)
+
+    def _predict_chunk(self, texts: list[str]) -> Iterator[Prediction]:
+        messages = encode_messages(self.tokenizer, texts, self.card.max_length, pad=self.card.pad)
+        logits = torch.empty(len(messages.lengths), len(self.card.labels))
+        with torch.inference_mode():
+            for indices in equal_length_batches(messages.lengths, BATCH_TOKENS):
+                tokens, lengths = pad_rows(messages.tokens, messages.offsets, indices)
+                x = self.classifier.gpt2.embed(tokens)
+                logits[indices] = self.classifier.above(x, lengths, 0)
+        for probabilities in logits.softmax(1)[messages.rows].tolist():
+            best = max(range(len(probabilities)), key=probabilities.__getitem__)
+            yield Prediction(self.card.labels[best], probabilities[best], probabilities)
