@@ -1,0 +1,37 @@
+"""TF-IDF and logistic regression on the same splits: what GPT-2 has to beat."""
+
+from pathlib import Path
+
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from spam_gpt2.console import run_stage
+from spam_gpt2.evaluation import label_ids, write_evaluation
+from spam_gpt2.files import read_json
+from spam_gpt2.params import load_params
+from spam_gpt2.sms import read_split
+from spam_gpt2.splits import SPLITS
+
+PREPARED_DIR = Path("data/prepared")
+
+
+def main() -> None:
+    params = load_params()
+    labels = read_json(PREPARED_DIR / "labels.json")
+    splits = {split: read_split(PREPARED_DIR / f"{split}.csv") for split in SPLITS}
+    model = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, params.baseline.ngrams), sublinear_tf=True),
+        LogisticRegression(C=params.baseline.inverse_regularization, max_iter=1000),
+    )
+    model.fit(splits["train"]["text"], label_ids(splits["train"], labels))
+    predicted = {
+        split: (messages, model.predict_proba(messages["text"]))
+        for split, messages in splits.items()
+    }
+    name = {"model": "TF-IDF and logistic regression"}
+    write_evaluation("baseline", name, predicted, labels, params.evaluate)
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)

@@ -1,0 +1,19 @@
+"""Check params.yaml whole, before any other stage works: a wrong key stops the pipeline here."""
+
+from pathlib import Path
+
+from spam_gpt2.console import run_stage
+from spam_gpt2.files import write_text
+from spam_gpt2.params import load_params
+
+# Always the same text: the stages that wait for this one re-run for their own parameters only.
+CHECKED_PATH = Path("reports/params_checked.txt")
+
+
+def main() -> None:
+    load_params()
+    write_text(CHECKED_PATH, "params.yaml holds every parameter, of the right type and in range\n")
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)

@@ -1,0 +1,18 @@
+"""The SMS Spam Collection, from the first source that serves it, bit for bit."""
+
+from pathlib import Path
+
+from spam_gpt2.console import run_stage, say
+from spam_gpt2.params import load_params
+from spam_gpt2.sms_sources import fetch_sms
+
+RAW_PATH = Path("data/raw/SMSSpamCollection")
+
+
+def main() -> None:
+    source = fetch_sms(load_params().download_data.sources, RAW_PATH)
+    say(f"SMS Spam Collection: {source or 'already there'}")
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)

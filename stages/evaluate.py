@@ -1,0 +1,26 @@
+"""Metrics, confusion matrices, curves and predictions of the classifier on the three splits."""
+
+from pathlib import Path
+
+from spam_gpt2.artifacts import load_classifier
+from spam_gpt2.console import run_stage
+from spam_gpt2.evaluation import write_evaluation
+from spam_gpt2.features import class_probabilities, load_features
+from spam_gpt2.params import load_params
+from spam_gpt2.sms import read_split
+from spam_gpt2.splits import SPLITS
+
+
+def main() -> None:
+    classifier, card = load_classifier(Path("models/classifier"), Path("models/gpt2"))
+    splits = {}
+    for split in SPLITS:
+        features = load_features(Path(f"data/features/{split}.safetensors"))
+        probabilities = class_probabilities(classifier, features)
+        splits[split] = (read_split(Path(f"data/prepared/{split}.csv")), probabilities)
+    model = {"weights": card.weights, "weights_sha256": card.weights_sha256}
+    write_evaluation("gpt2", model, splits, card.labels, load_params().evaluate)
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)

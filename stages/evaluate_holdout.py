@@ -1,0 +1,23 @@
+"""False positives on the hold-out: the messages that balancing left over, at their natural rate."""
+
+from pathlib import Path
+
+from spam_gpt2.artifacts import load_classifier
+from spam_gpt2.console import run_stage
+from spam_gpt2.evaluation import write_holdout_evaluation
+from spam_gpt2.features import class_probabilities, load_features
+from spam_gpt2.params import load_params
+from spam_gpt2.sms import read_split
+
+
+def main() -> None:
+    classifier, card = load_classifier(Path("models/classifier"), Path("models/gpt2"))
+    messages = read_split(Path("data/prepared/holdout.csv"))
+    features = load_features(Path("data/features/holdout.safetensors"))
+    probabilities = class_probabilities(classifier, features)
+    model = {"weights": card.weights, "weights_sha256": card.weights_sha256}
+    write_holdout_evaluation(model, (messages, probabilities), card.labels, load_params().evaluate)
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)

@@ -1,0 +1,28 @@
+"""The frozen blocks, run once for every message of train, validation and test."""
+
+from pathlib import Path
+
+from spam_gpt2.console import run_stage
+from spam_gpt2.extraction import Extraction
+from spam_gpt2.features import save_features
+from spam_gpt2.files import write_json
+from spam_gpt2.params import load_params
+from spam_gpt2.splits import SPLITS
+
+FEATURES_DIR = Path("data/features")
+METRICS_PATH = Path("metrics/tokens.json")
+
+
+def main() -> None:
+    extraction = Extraction.prepare(load_params())
+    lengths = {}
+    for split in SPLITS:
+        features = extraction.run(Path(f"data/prepared/{split}.csv"))
+        lengths[split] = extraction.describe(features)
+        save_features(FEATURES_DIR / f"{split}.safetensors", features)
+    write_json(FEATURES_DIR / "encoding.json", extraction.encoding())
+    write_json(METRICS_PATH, {"weights": extraction.origin.name, **lengths})
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)

@@ -1,0 +1,20 @@
+"""GPT-2's seven files from OpenAI or a mirror, or the embedded stand-in when none answers."""
+
+from pathlib import Path
+
+from spam_gpt2.console import run_stage, say
+from spam_gpt2.gpt2_sources import Request, fetch_gpt2
+from spam_gpt2.params import load_params
+
+CHECKPOINT_DIR = Path("models/gpt2/checkpoint")
+
+
+def main() -> None:
+    params = load_params().fetch_gpt2
+    fallback_dir = Path("models") / params.fallback if params.fallback else None
+    request = Request(params.size, params.sources, fallback_dir, params.verify)
+    say(f"weights: {fetch_gpt2(request, CHECKPOINT_DIR)}")
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)
