@@ -114,6 +114,7 @@ def write_checkpoint(
 ) -> None:
     """Write the seven files in OpenAI's layout, from weights under our names and shapes."""
     tf = _tensorflow().compat.v1
+    tf.logging.set_verbosity(tf.logging.ERROR)  # it would rather have version 2's checkpoints
     checkpoint_dir.mkdir(parents=True, exist_ok=True)
     with tf.Graph().as_default(), tf.Session() as session:
         for name in expected_shapes(config):
@@ -141,6 +142,7 @@ def _openai_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _tensorflow() -> ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up notes are no news here
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # it reads files; the GPU is torch's
     import tensorflow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spam_gpt2.model import GPT2, attention_mask, query_mask
+from spam_gpt2.model import GPT2, Runs, runs_of, split_runs
 
 
 class GPT2Classifier(nn.Module):
@@ -25,58 +25,47 @@ class GPT2Classifier(nn.Module):
         self.causal = causal
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """Class logits the plain way, every position through everything: (B, T) to (B, K).
+        """Class logits the plain way, every token through everything: (B, T) to (B, K).
 
         This is what tutorials do, kept to check the fast path (`below` and `above`) against.
+        Messages are padded on the right; no token looks at the padding behind it, save without a
+        causal mask, when the padding is taken out.
         """
-        x = self.gpt2.embed(tokens)
-        x = self.gpt2.run_blocks(x, attention_mask(lengths, tokens.shape[1], self.causal))
-        logits = self.head(self.gpt2.ln_f(x))  # (B, T, K)
+        is_token = torch.arange(tokens.shape[1]) < lengths[:, None]  # (B, T)
+        keep = torch.ones_like(is_token) if self.causal else is_token
+        runs = runs_of(keep.sum(1).tolist())
+        x = self.gpt2.run_blocks(self.gpt2.embed(tokens[keep], runs), runs, causal=self.causal)
+        every = self.head(self.gpt2.ln_f(x))  # (N, K)
+        logits = every.new_zeros(*tokens.shape, every.shape[1])
+        logits[keep] = every
         if self.position == "mean_tokens":
-            return _mean_over_tokens(logits, lengths)
-        return logits[torch.arange(len(tokens)), self._decides_at(lengths)]
+            return (logits * is_token[..., None]).sum(1) / lengths[:, None]
+        decides_at = torch.zeros_like(lengths) if self.position == "first_token" else lengths - 1
+        return logits[torch.arange(len(tokens)), decides_at]
 
-    def below(self, tokens: Tensor, lengths: Tensor, cut: int) -> Tensor:
-        """What enters block `cut`, (B, T) to (B, T, D); at n_layer the head's input, (B, 1, D)."""
-        x = self.gpt2.embed(tokens)
+    def below(self, tokens: Tensor, runs: Runs, cut: int) -> Tensor:
+        """What enters block `cut`, (N,) to (N, D); at n_layer the head's input, (B, D)."""
+        x = self.gpt2.embed(tokens, runs)
         if cut == self.gpt2.config.n_layer:
-            return self._pooled(x, lengths, 0)[:, None]
-        return self.gpt2.run_blocks(x, attention_mask(lengths, x.shape[1], self.causal), 0, cut)
+            return self._pooled(x, runs, 0)
+        return self.gpt2.run_blocks(x, runs, 0, cut, self.causal)
 
-    def above(self, x: Tensor, lengths: Tensor, cut: int) -> Tensor:
-        """Class logits from what enters block `cut`: (B, T, D) to (B, K).
+    def above(self, x: Tensor, runs: Runs, cut: int) -> Tensor:
+        """Class logits from what `below` gives for the same cut: (N, D), or (B, D), to (B, K)."""
+        pooled = x if cut == self.gpt2.config.n_layer else self._pooled(x, runs, cut)
+        return self.head(pooled)
 
-        Args:
-            x: `below` of the same cut, (B, T, D), or (B, 1, D) at n_layer; padded on the right.
-            lengths: tokens of each message, (B,); unused at n_layer.
+    def _pooled(self, x: Tensor, runs: Runs, first: int) -> Tensor:
+        """Blocks from `first` on and the final norm, for what decides: (N, D) to (B, D).
+
+        In the last block only the deciding token is computed: nothing reads the others.
         """
-        if cut == self.gpt2.config.n_layer:
-            return self.head(x[:, 0])
-        return self.head(self._pooled(x, lengths, cut))
-
-    def _pooled(self, x: Tensor, lengths: Tensor, first: int) -> Tensor:
-        """Blocks from `first` on and the final norm, at the deciding position: (B, T, D) to (B, D).
-
-        In the last block only the query of that position is computed: nothing reads the others.
-        """
-        T = x.shape[1]
-        mask = attention_mask(lengths, T, self.causal)
         if self.position == "mean_tokens":
-            x = self.gpt2.ln_f(self.gpt2.run_blocks(x, mask, first))
-            return _mean_over_tokens(x, lengths)
-        x = self.gpt2.run_blocks(x, mask, first, -1)
-        query_at = self._decides_at(lengths)
-        x = self.gpt2.h[-1](x, query_mask(query_at, lengths, T, self.causal), query_at)
-        return self.gpt2.ln_f(x)[:, 0]
-
-    def _decides_at(self, lengths: Tensor) -> Tensor:
-        return torch.zeros_like(lengths) if self.position == "first_token" else lengths - 1
-
-
-def _mean_over_tokens(x: Tensor, lengths: Tensor) -> Tensor:
-    """Mean over the real tokens: (B, T, D) to (B, D). The head is linear, so it may come after."""
-    is_token = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
-    return (x * is_token[..., None]).sum(1) / lengths[:, None]
+            x = self.gpt2.ln_f(self.gpt2.run_blocks(x, runs, first, None, self.causal))
+            return torch.cat([messages.mean(1) for messages in split_runs(x, runs)])
+        x = self.gpt2.run_blocks(x, runs, first, -1, self.causal)
+        at = 0 if self.position == "first_token" else -1
+        return self.gpt2.ln_f(self.gpt2.h[-1].from_one(x, runs, at, self.causal))
 
 
 def set_trainable(classifier: GPT2Classifier, trainable: str, blocks: int) -> None:

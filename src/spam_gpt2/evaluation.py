@@ -36,15 +36,19 @@ def write_evaluation(
 
     Args:
         name: `gpt2` or `baseline`.
-        model: what made the predictions, for the head of the metrics file.
+        model: what made the predictions, for the head of the metrics file; its first value is in
+            the pictures' titles.
         splits: train, validation and test; the test figures come with intervals.
     """
     metrics = dict(model)
     plots_dir = Path("plots") / name
+    title = next(iter(model.values()))
     for split, (messages, probabilities) in splits.items():
         actual = label_ids(messages, labels)
         metrics[split] = classification_metrics(actual, probabilities)
-        _write_confusion(plots_dir, split, actual, probabilities, labels)
+        counts = confusion(actual, probabilities, len(labels))
+        _write_confusion(plots_dir / f"confusion_{split}", counts, labels, f"{title}: {split}")
+        _write_csv(plots_dir / f"confusion_{split}.csv", _pairs(actual, probabilities, labels))
         predictions = predictions_table(messages, probabilities, labels)
         _write_csv(Path("data/predictions") / name / f"{split}.csv", predictions)
     messages, probabilities = splits["test"]
@@ -56,7 +60,7 @@ def write_evaluation(
         resamples=settings.resamples,
         seed=settings.seed,
     )
-    _write_test_curves(plots_dir, actual, probabilities)
+    _write_test_curves(plots_dir, actual, probabilities, title)
     write_json(Path("metrics") / f"{name}.json", metrics)
 
 
@@ -96,32 +100,30 @@ def predictions_table(
     return table
 
 
-def _write_confusion(
-    plots_dir: Path, split: str, actual: np.ndarray, probabilities: np.ndarray, labels: list[str]
-) -> None:
-    counts = confusion(actual, probabilities, len(labels))
+def _pairs(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
     names = np.array(labels)
-    pairs = {"actual": names[actual], "predicted": names[probabilities.argmax(1)]}
-    _write_csv(plots_dir / f"confusion_{split}.csv", pd.DataFrame(pairs))
-    title = f"{plots_dir.name}, {split}"
-    for normalized, suffix in ((False, ""), (True, "_normalized")):
-        path = plots_dir / f"confusion_{split}{suffix}.png"
+    return pd.DataFrame({"actual": names[actual], "predicted": names[probabilities.argmax(1)]})
+
+
+def _write_confusion(stem: Path, counts: np.ndarray, labels: list[str], title: str) -> None:
+    for normalized, suffix in ((False, ".png"), (True, "_normalized.png")):
+        path = stem.with_name(stem.name + suffix)
         save_confusion_matrix(path, counts, labels, title, normalized=normalized)
 
 
-def _write_test_curves(plots_dir: Path, actual: np.ndarray, probabilities: np.ndarray) -> None:
+def _write_test_curves(
+    plots_dir: Path, actual: np.ndarray, probabilities: np.ndarray, title: str
+) -> None:
     recall, precision = precision_recall_points(actual, probabilities)
     fpr, tpr = roc_points(actual, probabilities)
-    for file, title, x, y, xs, ys in (
-        ("roc", "ROC curve", "false_positive_rate", "true_positive_rate", fpr, tpr),
-        ("precision_recall", "Precision and recall", "recall", "precision", recall, precision),
+    for name, x, y, xs, ys in (
+        ("ROC", "false_positive_rate", "true_positive_rate", fpr, tpr),
+        ("Precision recall", "recall", "precision", recall, precision),
     ):
-        _write_csv(plots_dir / f"{file}.csv", pd.DataFrame({x: xs.round(6), y: ys.round(6)}))
-        curves = {f"{plots_dir.name}, test": (xs, ys)}
-        save_curves(
-            plots_dir / f"{file}.png", curves, title=title,
-            x=x.replace("_", " "), y=y.replace("_", " "), limits=(0, 1.02),
-        )  # fmt: skip
+        path = plots_dir / f"{name.lower().replace(' ', '_')}.csv"
+        _write_csv(path, pd.DataFrame({x: xs.round(6), y: ys.round(6)}))
+        axes = {"x": x.replace("_", " "), "y": y.replace("_", " "), "limits": (0, 1.02)}
+        save_curves(path.with_suffix(".png"), {"test": (xs, ys)}, title=f"{name}: {title}", **axes)
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:

@@ -12,8 +12,10 @@ from torch import Tensor
 from spam_gpt2.classifier import GPT2Classifier
 from spam_gpt2.console import progress
 from spam_gpt2.files import InputError
-from spam_gpt2.messages import Messages, equal_length_batches, pad_rows
+from spam_gpt2.messages import Messages, concatenate, equal_length_batches, pad
 from spam_gpt2.weights import load_tensors, save_tensors
+
+BATCH_TOKENS = 2048  # when nothing is trained: enough for full speed, little memory
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,14 @@ class Features:
         """Class logits of some of the N messages, the cached part taken from here: (B, K)."""
         distinct = self.messages.rows[indices]
         if self.hidden is None:
-            tokens, lengths = pad_rows(self.messages.tokens, self.messages.offsets, distinct)
-            return classifier.above(classifier.gpt2.embed(tokens), lengths, 0)
-        x, lengths = pad_rows(self.hidden, self.hidden_offsets, distinct)
-        return classifier.above(x, lengths, self.cut)
+            tokens, runs = concatenate(self.messages.tokens, self.messages.offsets, distinct)
+            return classifier.above(classifier.gpt2.embed(tokens, runs), runs, 0)
+        return classifier.above(*concatenate(self.hidden, self.hidden_offsets, distinct), self.cut)
 
     def plain_logits(self, classifier: GPT2Classifier, indices: Tensor) -> Tensor:
         """The same the plain way: padded tokens through the whole model."""
         distinct = self.messages.rows[indices]
-        tokens, lengths = pad_rows(self.messages.tokens, self.messages.offsets, distinct)
-        return classifier(tokens, lengths)
+        return classifier(*pad(self.messages.tokens, self.messages.offsets, distinct))
 
 
 def extract_features(
@@ -65,22 +65,23 @@ def extract_features(
     hidden = torch.empty(int(offsets[-1]), config.n_embd)
     with torch.inference_mode(), progress(total=len(messages.tokens), unit="token") as bar:
         for indices in equal_length_batches(messages.lengths, batch_tokens):
-            tokens, lengths = pad_rows(messages.tokens, messages.offsets, indices)
-            x = classifier.below(tokens, lengths, cut)
-            places = offsets[indices][:, None] + torch.arange(x.shape[1])
-            hidden[places.flatten()] = x.flatten(0, 1)
-            bar.update(tokens.numel())
+            tokens, runs = concatenate(messages.tokens, messages.offsets, indices)
+            x = classifier.below(tokens, runs, cut)
+            rows = 1 if pooled else runs[0][1]  # of each message, all of one length
+            places = offsets[indices][:, None] + torch.arange(rows)
+            hidden[places.flatten()] = x
+            bar.update(len(tokens))
     return Features(messages, labels, cut, hidden, offsets)
 
 
-def all_logits(classifier: GPT2Classifier, features: Features, batch_size: int = 64) -> Tensor:
+def all_logits(classifier: GPT2Classifier, features: Features) -> Tensor:
     """Class logits of all N messages in their order, (N, K); each distinct message runs once."""
     lengths = features.messages.lengths
     first_row = torch.empty(len(lengths), dtype=torch.int64)
     first_row[features.messages.rows] = torch.arange(len(features))
     logits = torch.empty(len(lengths), classifier.head.out_features)
     with torch.inference_mode():
-        for distinct in lengths.argsort(stable=True).split(batch_size):
+        for distinct in equal_length_batches(lengths, BATCH_TOKENS):
             logits[distinct] = features.logits(classifier, first_row[distinct])
     return logits[features.messages.rows]
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spam_gpt2.files import InputError
+from spam_gpt2.model import Runs, runs_of
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,18 @@ def equal_length_batches(lengths: Tensor, batch_tokens: int) -> Iterator[Tensor]
         yield from same.split(max(1, batch_tokens // int(lengths[same[0]])))
 
 
-def pad_rows(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """Messages side by side, padded on the right to the longest: (B, T, ...) and lengths (B,).
+def concatenate(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Runs]:
+    """Some messages of a flat tensor, end to end: (N, ...), and how they divide."""
+    starts, lengths = offsets[indices], offsets[indices + 1] - offsets[indices]
+    ends = lengths.cumsum(0)
+    rows = torch.arange(int(ends[-1])) + (starts - ends + lengths).repeat_interleave(lengths)
+    return flat[rows], runs_of(lengths.tolist())
 
-    The padding holds whatever follows in `flat`: every reader masks it.
+
+def pad(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """Messages side by side, padded on the right to the longest: (B, T) and lengths (B,).
+
+    The padding holds whatever follows in `flat`: who reads it must look no further than the length.
     """
     starts, lengths = offsets[indices], offsets[indices + 1] - offsets[indices]
     positions = starts[:, None] + torch.arange(int(lengths.max()))

@@ -2,10 +2,14 @@
 
 Legend for the shapes in trailing comments:
 
-    B  messages in a batch        V  tokens in the vocabulary
-    T  tokens in a message        C  context length, the most tokens a message may have
-    D  width of the residual      H  attention heads
-    Q  query positions (T, or 1)  K  classes
+    N  tokens of all messages in a batch, end to end      V  tokens in the vocabulary
+    B  messages in a batch                                C  context length, in tokens
+    T  tokens in a message                                D  width of the residual stream
+    K  classes                                            H  attention heads
+
+Messages lie end to end without padding, (N, D): all but attention looks at one token at a time, and
+attention is told by `runs` where messages begin. `[(3, 17), (1, 20)]` stands for three messages of
+17 tokens, then one of 20.
 
 Names of modules follow OpenAI's checkpoint (`wte`, `wpe`, `h`, `ln_1`, `attn.c_attn`, ...), so
 that a weight can be followed from the file to the line that uses it.
@@ -13,14 +17,17 @@ that a weight can be followed from the file to the line that uses it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spam_gpt2.files import InputError
+
+Runs = list[tuple[int, int]]  # (messages, tokens in each of them), in the order that they lie
 
 
 @dataclass(frozen=True)
@@ -59,32 +66,45 @@ class MultiHeadAttention(nn.Module):
         self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)  # query, key and value at once
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
 
-    def forward(self, x: Tensor, mask: Tensor | None, query_at: Tensor | None = None) -> Tensor:
-        """Attend from every position, or from one position of each message.
+    def forward(self, x: Tensor, runs: Runs, causal: bool) -> Tensor:
+        """Attend from every token to its message, or with `causal` to what came before: (N, D)."""
+        D = x.shape[1]
+        y = []
+        for qkv in split_runs(self.c_attn(x), runs):  # (B, T, 3D) for each run
+            q, k, v = (self._split_heads(t) for t in qkv.split(D, dim=2))  # each (B, H, T, D / H)
+            attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+            y.append(attended.transpose(1, 2).reshape(-1, D))
+        return self.c_proj(torch.cat(y))  # (N, D)
 
-        Args:
-            x: residual stream after `ln_1`, (B, T, D).
-            mask: which keys each query sees, (B, 1, Q, T) of bool; None is the causal mask.
-            query_at: position of the one query of each message, (B,) of int64; None is all.
+    def from_one(self, x: Tensor, runs: Runs, at: int, causal: bool) -> Tensor:
+        """The same for the first (`at` 0) or last (-1) token of each message: (N, D) to (B, D).
 
-        Returns: (B, Q, D).
+        With one query a message, no key or value need be computed. For head h with the weights
+        Wq, Wk, Wv, and x_j what enters at token j:
+
+            q . (Wk x_j + bk)       = (Wk' q) . x_j + a constant, which softmax ignores
+            sum_j p_j (Wv x_j + bv) = Wv (sum_j p_j x_j) + bv, since the p_j sum to 1
+
+        so that the products with weights cost O(D^2) a message instead of O(T D^2).
         """
-        B, _, D = x.shape
-        if query_at is None:
-            q, k, v = self.c_attn(x).split(D, dim=2)  # each (B, T, D)
-        else:
-            weight, bias = self.c_attn.weight, self.c_attn.bias
-            q = F.linear(take_positions(x, query_at), weight[:D], bias[:D])  # (B, 1, D)
-            k, v = F.linear(x, weight[D:], bias[D:]).split(D, dim=2)  # each (B, T, D)
-        q, k, v = (self._split_heads(t) for t in (q, k, v))
-        y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=mask is None
-        )  # (B, H, Q, D / H)
-        return self.c_proj(y.transpose(1, 2).reshape(B, -1, D))  # (B, Q, D)
+        H, D = self.n_head, x.shape[1]
+        w_q, w_k, w_v = self.c_attn.weight.split(D)  # each (D, D)
+        b_q, _, b_v = self.c_attn.bias.split(D)
+        messages = split_runs(x, runs)  # (B, T, D) for each run
+        q = F.linear(torch.cat([m[:, at] for m in messages]), w_q, b_q)  # (B, D)
+        heads = (H, D // H, D)
+        u = torch.einsum("bhe,hed->bhd", q.unflatten(1, heads[:2]), w_k.view(heads))  # (B, H, D)
+        u = u * (D // H) ** -0.5
+        pooled = []
+        for m, u_run in zip(messages, u.split([len(m) for m in messages]), strict=True):
+            seen = m[:, :1] if causal and at == 0 else m
+            p = (u_run @ seen.transpose(1, 2)).softmax(dim=2)  # (B, H, T)
+            pooled.append(p @ seen)  # (B, H, D)
+        y = torch.einsum("bhd,hed->bhe", torch.cat(pooled), w_v.view(heads)).flatten(1) + b_v
+        return self.c_proj(y)  # (B, D)
 
     def _split_heads(self, t: Tensor) -> Tensor:
-        B, T, D = t.shape
-        return t.view(B, T, self.n_head, D // self.n_head).transpose(1, 2)  # (B, H, T, D / H)
+        return t.unflatten(2, (self.n_head, -1)).transpose(1, 2)  # (B, H, T, D / H)
 
 
 class FeedForward(nn.Module):
@@ -112,11 +132,16 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(config.n_embd, eps=1e-5)
         self.mlp = FeedForward(config)
 
-    def forward(self, x: Tensor, mask: Tensor | None, query_at: Tensor | None = None) -> Tensor:
-        """(B, T, D) to (B, Q, D); with `query_at` only that position of each message comes out."""
-        attended = self.attn(self.ln_1(x), mask, query_at)
-        x = (x if query_at is None else take_positions(x, query_at)) + attended
-        return x + self.mlp(self.ln_2(x))  # (B, Q, D)
+    def forward(self, x: Tensor, runs: Runs, causal: bool) -> Tensor:
+        """Every token: (N, D) to (N, D)."""
+        x = x + self.attn(self.ln_1(x), runs, causal)
+        return x + self.mlp(self.ln_2(x))
+
+    def from_one(self, x: Tensor, runs: Runs, at: int, causal: bool) -> Tensor:
+        """The first (`at` 0) or last (-1) token of each message alone: (N, D) to (B, D)."""
+        attended = self.attn.from_one(self.ln_1(x), runs, at, causal)
+        x = torch.cat([m[:, at] for m in split_runs(x, runs)]) + attended
+        return x + self.mlp(self.ln_2(x))
 
 
 class GPT2(nn.Module):
@@ -132,48 +157,41 @@ class GPT2(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Next-token logits at every position: (B, T) of int64 to (B, T, V)."""
-        x = self.run_blocks(self.embed(tokens), None)
-        return F.linear(self.ln_f(x), self.wte.weight)  # the output head is tied to wte
+        runs = [tuple(tokens.shape)]
+        x = self.ln_f(self.run_blocks(self.embed(tokens.flatten(), runs), runs))
+        return F.linear(x, self.wte.weight).view(
+            *tokens.shape, -1
+        )  # the output head is tied to wte
 
-    def embed(self, tokens: Tensor) -> Tensor:
-        """Token plus position embeddings: (B, T) to (B, T, D).
+    def embed(self, tokens: Tensor, runs: Runs) -> Tensor:
+        """Token plus position embeddings: (N,) to (N, D).
 
-        Raises InputError when a message is longer than the context.
+        Raises: InputError when a message is longer than the context.
         """
-        T = tokens.shape[1]
-        if T > self.config.n_ctx:
-            raise InputError(f"{T} tokens do not fit the context of {self.config.n_ctx}")
-        return self.wte(tokens) + self.wpe.weight[:T]
+        longest = max(length for _, length in runs)
+        if longest > self.config.n_ctx:
+            raise InputError(f"{longest} tokens do not fit the context of {self.config.n_ctx}")
+        positions = [torch.arange(length).repeat(count) for count, length in runs]
+        return self.wte(tokens) + self.wpe(torch.cat(positions).to(tokens.device))
 
     def run_blocks(
-        self, x: Tensor, mask: Tensor | None, first: int = 0, last: int | None = None
+        self, x: Tensor, runs: Runs, first: int = 0, last: int | None = None, causal: bool = True
     ) -> Tensor:
-        """Blocks `first` to `last` (not included), every position: (B, T, D) to (B, T, D)."""
+        """Blocks `first` to `last` (not included), every token: (N, D) to (N, D)."""
         for block in self.h[first:last]:
-            x = block(x, mask)
+            x = block(x, runs, causal)
         return x
 
 
-def take_positions(x: Tensor, positions: Tensor) -> Tensor:
-    """The vector at one position of each message: (B, T, D) and (B,) to (B, 1, D)."""
-    return x.gather(1, positions.view(-1, 1, 1).expand(-1, 1, x.shape[2]))
+def split_runs(x: Tensor, runs: Runs) -> list[Tensor]:
+    """Flat messages, (N, D), as one (B, T, D) for each run of messages of one length."""
+    parts = x.split([count * length for count, length in runs])
+    return [part.unflatten(0, run) for part, run in zip(parts, runs, strict=True)]
 
 
-def attention_mask(lengths: Tensor, T: int, causal: bool) -> Tensor | None:
-    """Which keys each position may see in a batch of messages padded on the right to T.
-
-    A causal query never reaches the padding, which lies behind it; None then stands for the plain
-    causal mask. Without causality the padding must be hidden: (B, 1, 1, T) of bool.
-    """
-    if causal:
-        return None
-    return (torch.arange(T, device=lengths.device) < lengths[:, None])[:, None, None, :]
-
-
-def query_mask(query_at: Tensor, lengths: Tensor, T: int, causal: bool) -> Tensor:
-    """Which keys the single query of each message may see: (B, 1, 1, T) of bool."""
-    seen = query_at + 1 if causal else lengths
-    return (torch.arange(T, device=lengths.device) < seen[:, None])[:, None, None, :]
+def runs_of(lengths: Iterable[int]) -> Runs:
+    """Runs of messages that lie end to end, from their lengths in order."""
+    return [(len(list(same)), length) for length, same in groupby(lengths)]
 
 
 def init_weights(model: GPT2, seed: int) -> None:

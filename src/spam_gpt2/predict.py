@@ -12,13 +12,13 @@ import torch
 
 from spam_gpt2.artifacts import Card, load_classifier
 from spam_gpt2.classifier import GPT2Classifier
-from spam_gpt2.messages import encode_messages, equal_length_batches, pad_rows
+from spam_gpt2.features import BATCH_TOKENS
+from spam_gpt2.messages import concatenate, encode_messages, equal_length_batches
 from spam_gpt2.tokenizer import load_tokenizer
 
 CLASSIFIER_DIR = Path("models/classifier")
 WEIGHTS_DIR = Path("models/gpt2")
 CHUNK = 512  # texts looked at together, so that messages of one length share a batch
-BATCH_TOKENS = 2048
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class Predictor:
         logits = torch.empty(len(messages.lengths), len(self.card.labels))
         with torch.inference_mode():
             for indices in equal_length_batches(messages.lengths, BATCH_TOKENS):
-                tokens, lengths = pad_rows(messages.tokens, messages.offsets, indices)
-                x = self.classifier.gpt2.embed(tokens)
-                logits[indices] = self.classifier.above(x, lengths, 0)
+                tokens, runs = concatenate(messages.tokens, messages.offsets, indices)
+                x = self.classifier.gpt2.embed(tokens, runs)
+                logits[indices] = self.classifier.above(x, runs, 0)
         for probabilities in logits.softmax(1)[messages.rows].tolist():
             best = max(range(len(probabilities)), key=probabilities.__getitem__)
             yield Prediction(self.card.labels[best], probabilities[best], probabilities)

@@ -46,7 +46,8 @@ def probe(model: GPT2, random: GPT2, tokenizer: tiktoken.Encoding, n_classes: in
     with torch.inference_mode():
         before = model(tokens)
         classifier = GPT2Classifier(model, n_classes, "last_token")
-        after = classifier.head(model.ln_f(model.run_blocks(model.embed(tokens), None)))
+        x = model.embed(tokens.flatten(), runs := [tuple(tokens.shape)])
+        after = classifier.head(model.ln_f(model.run_blocks(x, runs))).view(*tokens.shape, -1)
     return Probe(
         continuation=continue_greedily(model, tokenizer, PROMPT, NEW_TOKENS),
         answer=continue_greedily(model, tokenizer, QUESTION, NEW_TOKENS),
