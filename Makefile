@@ -1,0 +1,57 @@
+# Each target makes the virtual environment first where it is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+# What torch pins by itself where it has a GPU build; see the head of requirements.lock.
+GPU_PACKAGES := triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti \
+  nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile \
+  nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 \
+  nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test lint bench bench-quick mlflow plots lock setup
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+repro: $(READY) ## Run the pipeline and show the results
+	dvc repro track plots_page
+	@python -m spam_gpt2.summary
+	dvc repro
+	@python -m spam_gpt2.summary --holdout
+
+test: $(READY) ## Run the tests
+	python -m pytest
+
+lint: $(READY) ## Check style
+	ruff check .
+	ruff format --check .
+
+bench: $(READY) ## Compare speed and memory with what one would run instead (40 minutes)
+	python benchmarks/run.py
+
+bench-quick: $(READY) ## The same with fewer messages (3 minutes)
+	python benchmarks/run.py --quick
+
+mlflow: $(READY) ## Open the comparison of runs in MLflow's user interface
+	mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000
+
+plots: $(READY) ## Write dvc_plots/index.html, which opens without internet
+	dvc plots show
+
+setup: $(READY) ## Only make the virtual environment
+
+lock: $(READY) ## Pin the newest versions that pyproject.toml allows
+	pip install --quiet uv
+	(sed -n '/^#/p;/^[^#]/q' requirements.lock; uv pip compile --quiet --no-header --universal \
+	  --python-version 3.11 --group dev $(foreach p,$(GPU_PACKAGES),--no-emit-package $(p)) \
+	  pyproject.toml) > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "error: Python 3.11 to 3.13 is needed, this is %d.%d; try: make PYTHON=python3.12 ..." % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
