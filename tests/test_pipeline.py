@@ -1,0 +1,189 @@
+"""The whole pipeline by real `dvc repro`, in a temporary clone, on a tiny checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spam_gpt2.checkpoint import OPENAI_FILES
+from spam_gpt2.files import sha256_of
+
+ROOT = Path(__file__).parent.parent
+COPIED = ("stages", "src", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+TARGETS = ("track", "evaluate_holdout", "probe_gpt2")
+WORDS = {
+    "ham": ["home", "dinner", "later", "tomorrow", "love", "meeting", "school", "bus", "ok"],
+    "spam": ["free", "prize", "win", "cash", "claim", "call", "urgent", "txt", "reward"],
+    "news": ["minister", "election", "storm", "rates", "match", "report", "police", "court"],
+}
+
+
+class Clone:
+    """A project folder with git and DVC, and what its commands printed."""
+
+    def __init__(self, folder: Path, checkpoint_dir: Path) -> None:
+        self.folder = folder
+        for name in COPIED:
+            source, target = ROOT / name, folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copyfile(source, target)
+        self._embed_stand_in(checkpoint_dir)
+        self.run("git", "init", "-q")
+        self.run("git", "config", "user.email", "test@example.org")
+        self.run("git", "config", "user.name", "Test")
+
+    def _embed_stand_in(self, checkpoint_dir: Path) -> None:
+        folder = self.folder / "models/gpt2-mini"
+        shutil.copytree(checkpoint_dir, folder)
+        digests = {name: sha256_of(folder / name) for name in OPENAI_FILES}
+        (folder / "training.json").write_text(json.dumps({"sha256": digests}))
+
+    def set(self, **changes: object) -> None:
+        """Change parameters; `finetune__epochs=1` is the key finetune.epochs."""
+        path = self.folder / "params.yaml"
+        values = yaml.safe_load(path.read_text())
+        for name, value in changes.items():
+            section, key = name.split("__")
+            values[section][key] = value
+        path.write_text(yaml.safe_dump(values))
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command in the folder; its output, standard error included."""
+        environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.folder / "src"),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+        }
+        for name in ("MLFLOW_TRACKING_URI", "GPT2_MIRROR", "DVC_ROOT"):
+            environment.pop(name, None)
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stdout
+        return done.stdout
+
+    def repro(self, *targets: str) -> list[str]:
+        """`dvc repro`; the names of the stages that ran."""
+        output = self.run("dvc", "repro", *(targets or TARGETS))
+        return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running")]
+
+    def json(self, path: str) -> dict:
+        return json.loads((self.folder / path).read_text())
+
+    def digests(self, *folders: str) -> dict[str, str]:
+        """SHA-256 of every output below the folders."""
+        paths = [p for folder in folders for p in (self.folder / folder).rglob("*")]
+        return {str(p.relative_to(self.folder)): sha256_of(p) for p in paths if p.is_file()}
+
+
+def write_messages(path: Path, labels: list[str], counts: dict[str, int]) -> None:
+    """A CSV of made-up messages whose words tell their label."""
+    draw = random.Random(5)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", "text"])
+        for label in labels:
+            for _ in range(counts[label]):
+                words = draw.choices(WORDS[label], k=draw.randint(3, 12))
+                writer.writerow([label, f"{' '.join(words)}, {draw.randint(0, 999)}"])
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint_dir: Path) -> Clone:
+    """A clone with 300 messages, set up for a stand-in that is learnt fast."""
+    folder = tmp_path_factory.mktemp("clone")
+    made = Clone(folder, tiny_checkpoint_dir)
+    write_messages(folder / "messages.csv", ["ham", "spam"], {"ham": 200, "spam": 100})
+    made.set(
+        prepare__path="messages.csv",
+        prepare__quoting="default",
+        fetch_gpt2__sources=[str(folder / "no-such-folder")],
+        finetune__learning_rate=0.01,
+        finetune__epochs=2,
+        evaluate__resamples=100,
+    )
+    made.run("git", "add", "--all")
+    made.run("git", "commit", "-qm", "start")
+    return made
+
+
+OUTPUTS = ("data", "metrics", "plots", "models/classifier", "reports/probe.md")
+
+
+def test_the_pipeline_runs_once_and_then_has_nothing_to_do(clone: Clone) -> None:
+    assert len(clone.repro()) == 12
+    gpt2 = clone.json("metrics/gpt2.json")
+    assert gpt2["weights"] == "gpt2-mini"
+    assert clone.json("metrics/data.json")["splits"]["holdout"]["ham"] == 100
+    assert clone.json("metrics/holdout.json")["ham"]["messages"] == 100
+    assert gpt2["train"]["accuracy"] > 0.9  # the words give every message away
+    assert clone.repro() == []
+
+
+def test_a_changed_learning_rate_reruns_finetuning_and_what_follows(clone: Clone) -> None:
+    clone.set(finetune__learning_rate=0.005)
+    ran = clone.repro()
+    assert ran == ["check_params", "finetune", "evaluate", "track", "evaluate_holdout"]
+
+
+def test_the_same_inputs_give_the_same_bytes(clone: Clone) -> None:
+    before = clone.digests(*OUTPUTS)
+    stages = ("prepare", "extract_features", "finetune", "evaluate", "baseline")
+    clone.run("dvc", "repro", "--single-item", "--force", *stages)
+    assert clone.digests(*OUTPUTS) == before
+
+
+def test_an_unknown_key_stops_the_pipeline_before_any_work(clone: Clone) -> None:
+    before = (clone.folder / "params.yaml").read_text()
+    clone.set(finetune__learning_rat=1.0)
+    output = clone.run("dvc", "repro", *TARGETS, check=False)
+    (clone.folder / "params.yaml").write_text(before)
+    assert "error: params.yaml: finetune.learning_rat: unknown key" in output
+    assert output.count("Running stage") == 1
+    assert "Traceback" not in output
+
+
+def test_an_experiment_by_dvc_changes_one_parameter_and_is_in_mlflow(clone: Clone) -> None:
+    clone.run("git", "add", "--all")
+    clone.run("git", "commit", "-qm", "results")
+    output = clone.run("dvc", "exp", "run", "-n", "slow", "-S", "finetune.epochs=1", *TARGETS[:1])
+    assert "Ran experiment" in output
+    assert "Running stage 'extract_features'" not in output
+    changed = json.loads(clone.run("dvc", "params", "diff", "--json"))
+    assert changed["params.yaml"]["finetune.epochs"] == {"old": 2, "new": 1, "diff": -1}
+    metrics = json.loads(clone.run("dvc", "metrics", "diff", "--json"))
+    assert metrics["metrics/training.json"]["steps"]["diff"] < 0
+    assert "slow" in _mlflow_tags(clone)
+
+
+def _mlflow_tags(clone: Clone) -> set[str]:
+    with sqlite3.connect(clone.folder / "mlflow.db") as store:
+        rows = store.execute("select value from tags where key = 'dvc_experiment'")
+        return {value for (value,) in rows}
+
+
+def test_three_classes_of_a_users_own_file_need_parameters_only(clone: Clone) -> None:
+    counts = {"ham": 90, "spam": 60, "news": 70}
+    write_messages(clone.folder / "own.csv", ["ham", "spam", "news"], counts)
+    clone.set(prepare__path="own.csv", prepare__labels=["news", "ham", "spam"])
+    clone.repro("evaluate", "evaluate_holdout")
+    with (clone.folder / "plots/gpt2/confusion_test.csv").open() as file:
+        actual = {row["actual"] for row in csv.DictReader(file)}
+    assert actual == {"news", "ham", "spam"}
+    assert clone.json("models/classifier/classifier.json")["labels"] == ["news", "ham", "spam"]
+    assert clone.json("metrics/holdout.json")["ham"]["messages"] == 30
