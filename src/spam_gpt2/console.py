@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -38,10 +39,10 @@ def exit_with_error(error: InputError) -> None:
 
 
 def run_stage(stage: Callable[[], None], script: str) -> None:
-    """Run a stage's `main`, turn InputError into one line, and note how long it took.
+    """Run a stage's `main`, turn InputError into one line, and note what it took.
 
-    The seconds go to `reports/timings.tsv`, which is no output of the pipeline: outputs are the
-    same bytes each time, and times are not.
+    Seconds and the peak of memory in MB go to `reports/timings.tsv`, which is no output of the
+    pipeline: outputs are the same bytes each time, and times are not.
     """
     began = time.monotonic()
     try:
@@ -50,4 +51,10 @@ def run_stage(stage: Callable[[], None], script: str) -> None:
         exit_with_error(error)
     TIMINGS_PATH.parent.mkdir(parents=True, exist_ok=True)
     with TIMINGS_PATH.open("a", encoding="utf-8") as file:
-        file.write(f"{Path(script).stem}\t{time.monotonic() - began:.1f}\n")
+        file.write(f"{Path(script).stem}\t{time.monotonic() - began:.1f}\t{peak_memory()}\n")
+
+
+def peak_memory() -> int:
+    """The most memory that this process has had resident so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, else KiB
+    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))

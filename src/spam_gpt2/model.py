@@ -57,14 +57,28 @@ class GPT2Config:
         return embeddings + self.n_layer * block + 2 * self.n_embd
 
 
+class Linear(nn.Linear):
+    """torch's, without its initial draw: weights are loaded, or drawn by `init_weights`."""
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as they are."""
+
+
+class Embedding(nn.Embedding):
+    """torch's, without its initial draw, as above."""
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as they are."""
+
+
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention over `n_head` heads (Vaswani et al. 2017, eq. 1)."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.n_head = config.n_head
-        self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)  # query, key and value at once
-        self.c_proj = nn.Linear(config.n_embd, config.n_embd)
+        self.c_attn = Linear(config.n_embd, 3 * config.n_embd)  # query, key and value at once
+        self.c_proj = Linear(config.n_embd, config.n_embd)
 
     def forward(self, x: Tensor, runs: Runs, causal: bool) -> Tensor:
         """Attend from every token to its message, or with `causal` to what came before: (N, D)."""
@@ -115,8 +129,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd)
-        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd)
+        self.c_fc = Linear(config.n_embd, 4 * config.n_embd)
+        self.c_proj = Linear(4 * config.n_embd, config.n_embd)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))  # (B, Q, D)
@@ -145,13 +159,16 @@ class Block(nn.Module):
 
 
 class GPT2(nn.Module):
-    """Token and position embeddings, the blocks, the final norm and the output head."""
+    """Token and position embeddings, the blocks, the final norm and the output head.
+
+    A new one has no meaningful weights: see `gpt2_from_weights` and `init_weights`.
+    """
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.config = config
-        self.wte = nn.Embedding(config.n_vocab, config.n_embd)
-        self.wpe = nn.Embedding(config.n_ctx, config.n_embd)
+        self.wte = Embedding(config.n_vocab, config.n_embd)
+        self.wpe = Embedding(config.n_ctx, config.n_embd)
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd, eps=1e-5)
 

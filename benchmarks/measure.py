@@ -1,0 +1,202 @@
+"""One measurement a process, so that peak memory is its own: prints JSON. `run.py` calls it.
+
+Run in a project folder whose stages prepare and convert_gpt2 have run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from recipes import (
+    BATCH_SIZE,
+    EPOCHS,
+    Data,
+    PlainRecipe,
+    TransformersLoop,
+    mean_seconds,
+    time_steps,
+    whole_training,
+)
+
+from spam_gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
+from spam_gpt2.console import peak_memory
+from spam_gpt2.evaluation import label_ids
+from spam_gpt2.features import Features, all_logits, extract_features
+from spam_gpt2.files import read_json
+from spam_gpt2.gpt2_sources import SIZES
+from spam_gpt2.messages import Messages, encode_messages
+from spam_gpt2.model import GPT2Config
+from spam_gpt2.params import trainable_blocks
+from spam_gpt2.predict import Predictor
+from spam_gpt2.sms import read_split
+from spam_gpt2.splits import SPLITS
+from spam_gpt2.tokenizer import load_tokenizer
+from spam_gpt2.weights import load_gpt2, random_gpt2
+
+WEIGHTS_DIR = Path("models/gpt2")
+PREPARED_DIR = Path("data/prepared")
+LOG_EVERY = 25
+
+
+def read_data() -> tuple[dict[str, list[str]], dict[str, torch.Tensor]]:
+    """Texts and classes of the three splits."""
+    labels = read_json(PREPARED_DIR / "labels.json")
+    frames = {split: read_split(PREPARED_DIR / f"{split}.csv") for split in SPLITS}
+    texts = {split: frame["text"].tolist() for split, frame in frames.items()}
+    return texts, {s: torch.from_numpy(label_ids(f, labels)) for s, f in frames.items()}
+
+
+def recipe(which: str, trainable: str, steps: int) -> dict[str, Any]:
+    """Seconds of a recipe's whole training, counted up from a few steps."""
+    gpt2, _ = load_gpt2(WEIGHTS_DIR)
+    tokenizer = load_tokenizer(WEIGHTS_DIR)
+    texts, labels = read_data()
+    tokens = {s: tokenizer.encode_ordinary_batch(t) for s, t in texts.items()}
+    data = Data(tokens, labels, gpt2.config.n_vocab - 1)
+    blocks = trainable_blocks(trainable, gpt2.config.n_layer)
+    kind = PlainRecipe if which == "plain" else TransformersLoop
+    made = kind(gpt2, trainable, blocks, data)
+    times = time_steps(made, steps, max(2, steps // 2))
+    return {"step": times.train, "look": times.look, "whole": whole_training(made, times)}
+
+
+def ours(trainable: str, steps: int) -> dict[str, Any]:
+    """Seconds of this project's whole training: features timed whole, steps counted up."""
+    gpt2, _ = load_gpt2(WEIGHTS_DIR)
+    tokenizer = load_tokenizer(WEIGHTS_DIR)
+    texts, labels = read_data()
+    blocks = trainable_blocks(trainable, gpt2.config.n_layer)
+    classifier = GPT2Classifier(gpt2, 2, "last_token")
+    set_trainable(classifier, trainable, blocks)
+    cut = 0 if trainable == "all" else gpt2.config.n_layer - blocks
+    began = time.perf_counter()
+    features = {
+        split: extract_features(
+            classifier,
+            encode_messages(tokenizer, texts[split], gpt2.config.n_ctx),
+            labels[split], cut, 2048,
+        )
+        for split in SPLITS
+    }  # fmt: skip
+    extraction = time.perf_counter() - began
+    step = time_our_step(classifier, features["train"], steps)
+    looks = {split: time_look(classifier, features[split]) for split in SPLITS}
+    batches = EPOCHS * -(-len(features["train"]) // BATCH_SIZE)
+    whole = extraction + batches * step + batches // LOG_EVERY * looks["validation"]
+    whole += EPOCHS * (looks["train"] + looks["validation"]) + sum(looks.values())
+    return {"features": extraction, "step": step, "whole": whole}
+
+
+def time_our_step(classifier: GPT2Classifier, train: Features, steps: int) -> float:
+    """Mean seconds of a training step on random batches."""
+    parameters = trained_tensors(classifier).values()
+    optimizer = torch.optim.AdamW(parameters, lr=5e-5, weight_decay=0.1, fused=True)
+    order = torch.randperm(len(train)).repeat(2)
+    batches = iter(order.repeat(1 + steps * BATCH_SIZE // len(order)).split(BATCH_SIZE))
+
+    def step() -> None:
+        indices = next(batches)
+        loss = F.cross_entropy(train.logits(classifier, indices), train.labels[indices])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return mean_seconds(step, steps)
+
+
+def time_look(classifier: GPT2Classifier, features: Features) -> float:
+    """Seconds to look at a whole split; a part of it is timed when nothing of it is cached."""
+    if features.hidden is not None:
+        began = time.perf_counter()
+        all_logits(classifier, features)
+        return time.perf_counter() - began
+    some = torch.arange(min(32, len(features)))
+    with torch.inference_mode():
+        return (
+            mean_seconds(lambda: features.logits(classifier, some), 1) * len(features) / len(some)
+        )
+
+
+def features(size: str, messages: int) -> dict[str, Any]:
+    """Seconds and rate of the frozen part of a random model on messages of the training set."""
+    model = random_gpt2(SIZES[size], 1)
+    tokenizer = load_tokenizer(WEIGHTS_DIR)
+    texts, _ = read_data()
+    repeated = (texts["train"] * (1 + messages // len(texts["train"])))[:messages]
+    some = encode_messages(tokenizer, [f"{i} {text}" for i, text in enumerate(repeated)], 1024)
+    classifier = GPT2Classifier(model, 2, "last_token").requires_grad_(False)
+    before = peak_memory()
+    began = time.perf_counter()
+    extract_features(classifier, some, torch.zeros(messages), model.config.n_layer - 1, 2048)
+    seconds = time.perf_counter() - began
+    flop = frozen_flop(model.config, some)
+    return {
+        "messages": messages, "tokens": len(some.tokens), "seconds": seconds,
+        "gflop_per_s": flop / seconds / 1e9, "before_mb": before,
+    }  # fmt: skip
+
+
+def frozen_flop(config: GPT2Config, messages: Messages) -> float:
+    """Floating-point operations of all blocks but the last: 2 a multiply-add, no padding.
+
+    12 D^2 weights a block touch every token; attention multiplies (T, D) with (D, T) and back.
+    """
+    lengths = messages.lengths.double()
+    a_block = 24 * config.n_embd**2 * lengths.sum() + 4 * config.n_embd * (lengths**2).sum()
+    return (config.n_layer - 1) * a_block.item()
+
+
+def matmul() -> dict[str, Any]:
+    """The machine's plain rate: (2048, D) by (D, 4D) in fp32, the largest product of a block."""
+    x, w = torch.randn(2048, 768), torch.randn(768, 3072)
+    seconds = mean_seconds(lambda: x @ w, 100)
+    return {"gflop_per_s": 2 * 2048 * 768 * 3072 / seconds / 1e9}
+
+
+def classify(which: str, messages: int) -> dict[str, Any]:
+    """Messages a second on the hold-out, start not counted."""
+    texts = read_split(PREPARED_DIR / "holdout.csv")["text"].tolist()[:messages]
+    predictor = Predictor.load()
+    began = time.perf_counter()
+    if which == "ours":
+        count = sum(1 for _ in predictor.predict(texts))
+    else:
+        count = classify_plainly(predictor, texts)
+    return {"messages_per_s": count / (time.perf_counter() - began)}
+
+
+def classify_plainly(predictor: Predictor, texts: list[str]) -> int:
+    """As tutorials do: one by one, padded to the longest of train, through everything."""
+    train = read_split(PREPARED_DIR / "train.csv")["text"].tolist()
+    longest = max(map(len, predictor.tokenizer.encode_ordinary_batch(train)))
+    for text in texts:
+        tokens = predictor.tokenizer.encode_ordinary(text)[:longest]
+        padded = tokens + [predictor.tokenizer.eot_token] * (longest - len(tokens))
+        with torch.no_grad():
+            predictor.classifier(torch.tensor([padded]), torch.tensor([len(tokens)])).argmax(1)
+    return len(texts)
+
+
+MEASUREMENTS = {
+    "recipe": recipe, "ours": ours, "features": features, "matmul": matmul, "classify": classify
+}  # fmt: skip
+
+
+def main() -> None:
+    """Run the measurement that the command line names with its arguments, given as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("measurement", choices=MEASUREMENTS)
+    parser.add_argument("arguments", type=json.loads, nargs="?", default={})
+    args = parser.parse_args()
+    result = MEASUREMENTS[args.measurement](**args.arguments)
+    print(json.dumps({**result, "peak_mb": peak_memory()}))
+
+
+if __name__ == "__main__":
+    main()

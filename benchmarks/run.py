@@ -1,0 +1,227 @@
+"""Compare speed and memory with what one would run instead; writes benchmarks/results.md.
+
+    python benchmarks/run.py [--quick] [--vocabulary FOLDER]
+
+Everything runs on random weights of GPT-2 124M in OpenAI's layout, in a temporary copy of the
+project, one measurement after the other on the same machine with the same threads. All figures are
+of this one run. A recipe's training is counted up from a few timed steps, since each costs the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from random_checkpoint import STAND_IN_DIR, write_random_checkpoint
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+COPIED = ("stages", "src", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+TRAINABLE = ("last_block", "last_two_blocks", "all", "head_only")
+
+
+class Workspace:
+    """A copy of the project in which the pipeline and the measurements run."""
+
+    def __init__(self, folder: Path, checkpoint_dir: Path, quick: bool) -> None:
+        self.folder = folder
+        for name in (*COPIED, "models/gpt2-mini"):
+            source, target = ROOT / name, folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
+        changes = {
+            "fetch_gpt2": {"sources": [str(checkpoint_dir)], "verify": False, "fallback": None}
+        }
+        if quick:
+            changes["prepare"] = {"train": 0.1, "validation": 0.05}
+        self.set(changes)
+        self.run("git", "init", "--quiet")
+
+    def set(self, changes: dict[str, dict[str, Any]]) -> None:
+        """Change parameters."""
+        path = self.folder / "params.yaml"
+        values = yaml.safe_load(path.read_text())
+        for section, of_section in changes.items():
+            values[section].update(of_section)
+        path.write_text(yaml.safe_dump(values))
+
+    def run(self, *command: str) -> str:
+        """Run a command in the folder; its standard output."""
+        environment = os.environ | {
+            "PYTHONPATH": str(self.folder / "src"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        done = subprocess.run(command, cwd=self.folder, env=environment, text=True,
+                              stdout=subprocess.PIPE)  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"error: {' '.join(command)} failed; what it says is above")
+        return done.stdout
+
+    def timed(self, *command: str) -> float:
+        """Wall seconds of a command, its start included."""
+        began = time.perf_counter()
+        self.run(*command)
+        return time.perf_counter() - began
+
+    def measure(self, measurement: str, **arguments: Any) -> dict[str, Any]:
+        """One measurement of measure.py in a process of its own."""
+        print(f"{measurement} {arguments or ''}", file=sys.stderr, flush=True)
+        script = str(HERE / "measure.py")
+        output = self.run(sys.executable, script, measurement, json.dumps(arguments))
+        return json.loads(output.splitlines()[-1])
+
+    def stages(self) -> dict[str, tuple[float, int]]:
+        """Seconds and peak MB of each stage, as it last ran."""
+        lines = (self.folder / "reports/timings.tsv").read_text().splitlines()
+        rows = (line.split("\t") for line in lines)
+        return {stage: (float(seconds), int(peak)) for stage, seconds, peak in rows}
+
+
+def machine(vocabulary_dir: Path) -> list[str]:
+    """What the figures depend on."""
+    names = ("torch", "transformers", "dvc", "mlflow")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    vocabulary = "the stand-in's" if vocabulary_dir == STAND_IN_DIR else "GPT-2's"
+    return [
+        f"- {os.cpu_count()} processors ({processor()}), Python {platform.python_version()}",
+        f"- {versions}",
+        f"- random weights of GPT-2 124M, {vocabulary} vocabulary, 5 epochs, batches of 8",
+    ]
+
+
+def processor() -> str:
+    """The processor's name, where the system tells."""
+    path = Path("/proc/cpuinfo")
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def pipeline_tables(work: Workspace) -> tuple[list[str], float]:
+    """The pipeline from nothing and one more experiment: its tables, and the latter's seconds."""
+    first = work.timed("dvc", "repro")
+    stages = work.stages()
+    seconds = []
+    for rate in (4.0e-5, 3.0e-5, 2.0e-5):
+        work.set({"finetune": {"learning_rate": rate}})
+        seconds.append(work.timed("dvc", "repro"))
+    experiment = statistics.median(seconds)
+    start = statistics.median(
+        work.timed(sys.executable, "-m", "spam_gpt2", "You have won a prize") for _ in range(3)
+    )
+    lines = ["## The pipeline", "", "| stage | seconds | peak memory |", "| --- | --: | --: |"]
+    lines += [f"| {name} | {s:.1f} | {mb:,} MB |" for name, (s, mb) in stages.items()]
+    lines += [
+        f"| all, `dvc repro` from nothing | {first:.0f} | |",
+        f"| another learning rate, `dvc repro` (median of {len(seconds)}) | {experiment:.1f} | |",
+        f"| `python -m spam_gpt2` to its answer (median of 3) | {start:.1f} | |",
+        "",
+    ]
+    return lines, experiment
+
+
+def training_table(work: Workspace, experiment: float, steps: int) -> list[str]:
+    """Whole fine-tunings of the three, side by side, for each choice of what is trained."""
+    lines = [
+        "## Fine-tuning, features and evaluation included", "",
+        "Seconds for 5 epochs; in brackets, how many times longer than this project.", "",
+        "| trainable | this project | plain recipe | transformers |", "| --- | --: | --: | --: |",
+    ]  # fmt: skip
+    for trainable in TRAINABLE:
+        ours = work.measure("ours", trainable=trainable, steps=3 * steps)["whole"]
+        plain, hf = (
+            work.measure("recipe", which=which, trainable=trainable, steps=steps)["whole"]
+            for which in ("plain", "transformers")
+        )
+        lines.append(
+            f"| {trainable} | {ours:.0f} | {plain:.0f} ({plain / ours:.1f}×) "
+            f"| {hf:.0f} ({hf / ours:.1f}×) |"
+        )
+        if trainable == "last_block":
+            lines.append(
+                f"| {trainable}, another learning rate, whole `dvc repro` | {experiment:.0f} "
+                f"| {plain:.0f} ({plain / experiment:.1f}×) | {hf:.0f} ({hf / experiment:.1f}×) |"
+            )
+    return [*lines, ""]
+
+
+def rate_table(work: Workspace, messages: int) -> list[str]:
+    """The frozen part against the plain matrix product, and classification."""
+    matmul = statistics.median(work.measure("matmul")["gflop_per_s"] for _ in range(3))
+    frozen = work.measure("features", size="124M", messages=messages)["gflop_per_s"]
+    ours = work.measure("classify", which="ours", messages=messages)["messages_per_s"]
+    plain = work.measure("classify", which="plain", messages=messages // 16)["messages_per_s"]
+    return [
+        "## Rates", "",
+        "| | |", "| --- | --: |",
+        f"| plain fp32 matrix product | {matmul:.0f} GFLOP/s |",
+        f"| frozen part, over the tokens that exist | {frozen:.0f} GFLOP/s "
+        f"({frozen / matmul:.0%}) |",
+        f"| classification of the hold-out | {ours:.1f} messages/s |",
+        f"| the same by the plain recipe, one by one | {plain:.1f} messages/s "
+        f"({ours / plain:.1f}× slower) |", "",
+    ]  # fmt: skip
+
+
+def growth_table(work: Workspace, messages: int) -> list[str]:
+    """Features of 1, 2, 4 and 8 times the messages, and of the next larger model."""
+    lines = [
+        "## Growth of cost: features", "",
+        "Memory is the peak, and in brackets what the model alone took.", "",
+        "| size | messages | tokens | seconds | ms a token | memory |",
+        "| --- | --: | --: | --: | --: | --: |",
+    ]  # fmt: skip
+    for size, times in (("124M", 1), ("124M", 2), ("124M", 4), ("124M", 8), ("355M", 1)):
+        m = work.measure("features", size=size, messages=messages * times)
+        lines.append(
+            f"| {size} | {m['messages']:,} | {m['tokens']:,} | {m['seconds']:.1f} "
+            f"| {1000 * m['seconds'] / m['tokens']:.2f} | {m['peak_mb']:,} MB "
+            f"({m['before_mb']:,} MB) |"
+        )
+    return [*lines, ""]
+
+
+def main() -> None:
+    """Run everything and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer messages, under 3 minutes")
+    parser.add_argument(
+        "--vocabulary", type=Path, default=STAND_IN_DIR,
+        help="folder with GPT-2's encoder.json and vocab.bpe; the stand-in's makes messages longer",
+    )  # fmt: skip
+    args = parser.parse_args()
+    messages, steps = (16, 2) if args.quick else (128, 12)
+    with tempfile.TemporaryDirectory(prefix="spam-gpt2-bench-") as folder:
+        checkpoint_dir = Path(folder) / "checkpoint"
+        write_random_checkpoint(checkpoint_dir, "124M", args.vocabulary.resolve())
+        work = Workspace(Path(folder) / "project", checkpoint_dir, args.quick)
+        pipeline, experiment = pipeline_tables(work)
+        report = [
+            "# Speed and memory", "", f"Made by `make bench{'-quick' * args.quick}`.", "",
+            *machine(args.vocabulary), "",
+            *training_table(work, experiment, steps),
+            *rate_table(work, 8 * messages),
+            *pipeline,
+            *growth_table(work, messages),
+        ]  # fmt: skip
+    name = "results-quick.md" if args.quick else "results.md"
+    (HERE / name).write_text("\n".join(report), encoding="utf-8")
+    print("\n".join(report))
+
+
+if __name__ == "__main__":
+    main()
