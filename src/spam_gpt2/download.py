@@ -10,7 +10,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import requests
@@ -18,7 +18,7 @@ import requests
 from spam_gpt2.console import progress
 from spam_gpt2.files import InputError, sha256_of, whole_file
 
-CHUNK = 1 << 18  # bytes
+CHUNK = 1 << 14  # bytes; a break loses at most one
 UNKNOWN_HOST = "the host's name cannot be resolved"
 
 
@@ -66,14 +66,19 @@ def download(
     Raises: DownloadError, one line with the address and the reason.
     """
     pin, patience = pin or Pin(), patience or Patience()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    local_path = _local_path(url)
-    if local_path is not None:
-        _copy(local_path, path, pin)
+    source_path = local_path(url)
+    if source_path is not None:
+        _copy(source_path, path, pin)
         return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DownloadError(f"{path.parent}: {error.strerror or error}") from None
     tag = hashlib.sha256(url.encode()).hexdigest()[:8]
     part_path = path.with_name(f".{path.name}.{tag}.part")
-    _transfer(url, part_path, patience)
+    arrived_before = part_path.is_file() and pin != Pin() and pin.problem(part_path) is None
+    if not arrived_before:
+        _transfer(url, part_path, patience)
     problem = pin.problem(part_path)
     if problem:
         part_path.unlink()
@@ -111,12 +116,19 @@ def scratch_folder(beside: Path | None = None) -> tempfile.TemporaryDirectory[st
     )
 
 
-def _local_path(url: str) -> Path | None:
-    parts = urlsplit(url)
+def local_path(url: str) -> Path | None:
+    """The path that a file address or a plain path names; None for http and https.
+
+    Raises: DownloadError for an address that is none of these.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise DownloadError(f"{url}: not an address: {error}") from None
     if parts.scheme in ("http", "https"):
         return None
     if parts.scheme == "file":
-        return Path(url2pathname(unquote(parts.path)))
+        return Path(url2pathname(parts.path))
     if "://" in url:
         raise DownloadError(f"{url}: only https, http and file addresses and folders can be read")
     return Path(url).expanduser()
@@ -141,6 +153,8 @@ def _transfer(url: str, part_path: Path, patience: Patience) -> None:
             time.sleep(patience.pause * 2 ** (attempt - 1))
         try:
             reason = _continue(url, part_path, patience)
+        except requests.exceptions.InvalidURL:
+            raise DownloadError(f"{url}: not an address") from None
         except requests.exceptions.RequestException as error:
             reason = _plain_reason(error)
         if reason is None:
@@ -170,18 +184,19 @@ def _continue(url: str, part_path: Path, patience: Patience) -> str | None:
             part_path.unlink(missing_ok=True)
             return "the server sent another range than it was asked for"
         start = have if answer.status_code == 206 else 0
-        _write_stream(answer, part_path, start, total)
+        ended = _write_stream(answer, part_path, start, total)
     arrived = part_path.stat().st_size
-    if total is not None and arrived != total:
-        if arrived > total:
-            part_path.unlink()
-        return f"the transfer broke off at {arrived:,} of {total:,} bytes"
-    return None
+    if total is None:
+        return None if ended else f"the transfer broke off at {arrived:,} bytes"
+    if arrived > total:
+        part_path.unlink()
+    return None if arrived == total else f"the transfer broke off at {arrived:,} of {total:,} bytes"
 
 
 def _write_stream(
     answer: requests.Response, part_path: Path, start: int, total: int | None
-) -> None:
+) -> bool:
+    """Write what comes; whether it came to its end, as far as the transfer itself can tell."""
     name = Path(urlsplit(answer.url).path).name
     with (
         part_path.open("ab" if start else "wb") as file,
@@ -192,7 +207,8 @@ def _write_stream(
                 file.write(chunk)
                 bar.update(len(chunk))
         except requests.exceptions.ChunkedEncodingError:
-            return  # broke off: the size tells, and the next try goes on from here
+            return False  # the next try goes on from here
+    return True
 
 
 def _total_size(answer: requests.Response) -> int | None:

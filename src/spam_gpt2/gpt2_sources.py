@@ -10,7 +10,14 @@ from pathlib import Path
 
 from spam_gpt2.checkpoint import DATA_FILE, OPENAI_FILES, read_hparams
 from spam_gpt2.console import say, warn
-from spam_gpt2.download import DownloadError, Patience, Pin, download, scratch_folder
+from spam_gpt2.download import (
+    DownloadError,
+    Patience,
+    Pin,
+    download,
+    local_path,
+    scratch_folder,
+)
 from spam_gpt2.files import InputError, read_json, sha256_of, write_json
 from spam_gpt2.model import GPT2Config
 
@@ -55,6 +62,10 @@ class Request:
         """The weights' name in every metrics file and run."""
         return f"gpt2-{self.size}" if self.verify else f"unverified-{self.size}"
 
+    def origin(self, base: str) -> dict[str, str]:
+        """What `origin.json` says; unverified weights are known by where they came from alone."""
+        return {"name": self.name} if self.verify else {"name": self.name, "source": base}
+
     def pin(self, file: str) -> Pin:
         """What a file of OpenAI's is known to be."""
         size = SIZES[self.size].n_parameters * 4 if file == DATA_FILE else None
@@ -83,7 +94,7 @@ def fetch_gpt2(request: Request, out_dir: Path, *, patience: Patience | None = N
             say(f"skipped: {error}")
             reasons.append(str(error))
             continue
-        _replace_folder(out_dir, partial_dir, request.name)
+        _replace_folder(out_dir, partial_dir, request.origin(base))
         shutil.rmtree(partial_dir.parent.parent)
         return request.name
     if request.fallback_dir is None:
@@ -103,12 +114,12 @@ def bases(sources: list[str]) -> list[str]:
 
 def _is_complete(request: Request, out_dir: Path) -> bool:
     """Whether the folder holds the weights that are asked for, each file as it is pinned."""
-    origin_path = out_dir / ORIGIN_FILE
-    return (
-        origin_path.is_file()
-        and read_json(origin_path).get("name") == request.name
-        and all(_is_good(request, out_dir / file) for file in OPENAI_FILES)
-    )
+    try:
+        origin = read_json(out_dir / ORIGIN_FILE)
+    except InputError:
+        return False
+    same = origin == request.origin(bases(request.sources)[0])
+    return same and all(_is_good(request, out_dir / file) for file in OPENAI_FILES)
 
 
 def _is_good(request: Request, path: Path) -> bool:
@@ -120,19 +131,22 @@ def _fetch_from(base: str, request: Request, folder: Path, patience: Patience | 
     source = _source_folder(base, request.size)
     small_first = sorted(OPENAI_FILES, key=lambda file: file == DATA_FILE)  # they fail fast
     for file in small_first:
-        if not _is_good(request, folder / file):
-            download(f"{source}/{file}", folder / file, request.pin(file), patience=patience)
+        pin = request.pin(file)
+        # A small file without a digest may be a stale or a wrong one: only the large one is kept.
+        keeps = pin != Pin() and _is_good(request, folder / file)
+        if not keeps:
+            download(f"{source}/{file}", folder / file, pin, patience=patience)
         if file == "hparams.json":
-            _check_size(request, folder)
+            _check_size(request, folder, f"{source}/{file}")
 
 
-def _replace_folder(out_dir: Path, files_dir: Path, name: str) -> None:
+def _replace_folder(out_dir: Path, files_dir: Path, origin: dict[str, str]) -> None:
     """Move the seven files into place; `origin.json`, written last, says that they are whole."""
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / ORIGIN_FILE).unlink(missing_ok=True)
     for file in OPENAI_FILES:
         (files_dir / file).replace(out_dir / file)
-    write_json(out_dir / ORIGIN_FILE, {"name": name})
+    write_json(out_dir / ORIGIN_FILE, origin)
 
 
 def _tag(base: str) -> str:
@@ -142,16 +156,18 @@ def _tag(base: str) -> str:
 def _source_folder(base: str, size: str) -> str:
     """The folder of one size below a base; a plain folder may hold the files itself."""
     base = base.rstrip("/")
-    path = Path(base.removeprefix("file://")).expanduser()
-    if "://" in base and not base.startswith("file://"):
-        return f"{base}/{size}"
-    return base if (path / "hparams.json").is_file() else f"{base}/{size}"
+    path = local_path(base)
+    holds_files = path is not None and (path / "hparams.json").is_file()
+    return base if holds_files else f"{base}/{size}"
 
 
-def _check_size(request: Request, folder: Path) -> None:
-    found = read_hparams(folder)
+def _check_size(request: Request, folder: Path, source: str) -> None:
+    try:
+        found = read_hparams(folder)
+    except InputError as error:
+        raise DownloadError(f"{source}: no hparams.json of GPT-2: {error}") from None
     if found != SIZES[request.size]:
-        raise DownloadError(f"{folder / 'hparams.json'}: this is no GPT-2 {request.size}: {found}")
+        raise DownloadError(f"{source}: this is no GPT-2 {request.size}: {found}")
 
 
 def _use_stand_in(request: Request, out_dir: Path) -> None:
@@ -164,7 +180,7 @@ def _use_stand_in(request: Request, out_dir: Path) -> None:
             if not source_path.is_file() or sha256_of(source_path) != digests[file]:
                 raise InputError(f"{source_path}: not the file of {record_path}; restore it by git")
             shutil.copyfile(source_path, Path(folder) / file)
-        _replace_folder(out_dir, Path(folder), fallback_dir.name)
+        _replace_folder(out_dir, Path(folder), {"name": fallback_dir.name})
     warn(
         f"GPT-2 {request.size} could not be fetched; the small stand-in {fallback_dir.name} takes "
         "its place, and its results say nothing about GPT-2. To fetch the real weights: "

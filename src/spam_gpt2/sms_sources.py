@@ -11,6 +11,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
@@ -113,7 +114,7 @@ def read_member(archive_path: Path, member: str, source: str) -> bytes:
             return archive.read(info)
     except KeyError:
         raise DownloadError(f"{source}: no member {member} in the archive") from None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
         raise DownloadError(f"{source}: damaged archive: {error}") from None
 
 
