@@ -152,22 +152,29 @@ def _tensorflow() -> ModuleType:
 def _read_tensors(checkpoint_dir: Path, config: GPT2Config) -> Iterator[tuple[str, np.ndarray]]:
     """Our name and OpenAI's array of every tensor, checked against `hparams.json` first."""
     tf = _tensorflow()
-    again = "fetch it again (dvc repro --force fetch_gpt2)"
+    again = f"fetch it again: rm -r {checkpoint_dir} && dvc repro --force fetch_gpt2"
     for file in ("model.ckpt.index", DATA_FILE):
         if not (checkpoint_dir / file).is_file():
             raise InputError(f"{checkpoint_dir / file}: no such file; {again}")
     try:
         reader = tf.train.load_checkpoint(str(checkpoint_dir / "model.ckpt"))
         found = {k: tuple(v) for k, v in reader.get_variable_to_shape_map().items()}
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        types = reader.get_variable_to_dtype_map()
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
         raise InputError(
             f"{checkpoint_dir / 'model.ckpt.index'}: damaged, {_first_line(error)}; {again}"
         ) from error
     _check_names_and_shapes(checkpoint_dir, config, found)
+    for name, kind in types.items():
+        if kind != tf.float32:
+            raise InputError(
+                f"{checkpoint_dir / 'model.ckpt.index'}: tensor {name} is {kind.name}, "
+                "but GPT-2's weights are float32"
+            )
     for name in expected_shapes(config):
         try:
             yield name, reader.get_tensor(openai_name(name))
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
             raise InputError(
                 f"{checkpoint_dir / DATA_FILE}: truncated or damaged at tensor "
                 f"{openai_name(name)}, {_first_line(error)}; {again}"

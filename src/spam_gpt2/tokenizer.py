@@ -33,7 +33,9 @@ def load_tokenizer(vocabulary_dir: Path) -> tiktoken.Encoding:
             str(bpe_path), str(encoder_path), sha256_of(bpe_path), sha256_of(encoder_path)
         )
         end_of_text = json.loads(encoder_path.read_text(encoding="utf-8"))[END_OF_TEXT]
-    except (AssertionError, KeyError, ValueError) as error:
+        if end_of_text != len(ranks):
+            raise ValueError(f"{END_OF_TEXT} is {end_of_text!r}, not the id after the last merge")
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{vocabulary_dir}: vocab.bpe and encoder.json are damaged or do not belong together; "
             "`dvc repro --force fetch_gpt2` fetches them again"
