@@ -1,0 +1,116 @@
+"""A person sees news, one line for an error, and a progress bar where there is a terminal."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spam_gpt2.console import exit_with_error, progress, run_stage, say, warn
+from spam_gpt2.files import InputError
+
+TIMINGS = Path("reports/timings.tsv")
+
+
+class Terminal(io.StringIO):
+    """Standard error that a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_news_and_warnings_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    say("some news")
+    warn("look out")
+    seen = capsys.readouterr()
+    assert seen.err == "some news\nWARNING: look out\n"
+    assert seen.out == ""
+
+
+def test_an_error_is_one_line_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        exit_with_error(InputError("a.json: damaged:\n  line 3\n\tcolumn 4"))
+    seen = capsys.readouterr()
+    assert caught.value.code == 1
+    assert seen.err == "error: a.json: damaged: line 3 column 4\n"
+    assert seen.out == ""
+
+
+def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress(range(3))) == [0, 1, 2]
+    seen = capsys.readouterr()
+    assert seen.err == seen.out == ""
+
+
+def test_progress_shows_on_a_terminal_and_news_do_not_break_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress(total=4, desc="messages") as bar:
+        bar.update(2)
+        say("some news")
+    assert "messages:  50%" in terminal.getvalue()
+    assert "some news\n" in terminal.getvalue()
+
+
+def test_each_run_of_a_stage_adds_a_line_with_its_seconds_and_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = []
+    run_stage(lambda: ran.append("prepare"), "stages/prepare.py")
+    run_stage(lambda: ran.append("evaluate"), "stages/evaluate.py")
+    lines = [line.split("\t") for line in TIMINGS.read_text().splitlines()]
+    assert [name for name, _, _ in lines] == ran == ["prepare", "evaluate"]
+    assert all(0 <= float(seconds) < 5 for _, seconds, _ in lines)
+    assert all(int(memory) > 0 for _, _, memory in lines)
+
+
+LARGE_STAGE = """
+from spam_gpt2.console import run_stage
+
+def main():
+    bytearray(b"x") * 400_000_000  # gone again before the stage ends
+
+run_stage(main, "stages/prepare.py")
+"""
+
+
+def test_memory_is_the_peak_in_megabytes(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", LARGE_STAGE], cwd=tmp_path, check=True)
+    memory = int((tmp_path / TIMINGS).read_text().split("\t")[2])
+    assert 380 < memory < 500  # 400 MB are 381 MiB; Python itself takes a few dozen
+
+
+def test_a_mistake_in_the_program_is_not_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        run_stage(lambda: print(1 // 0), "stages/prepare.py")
+
+
+FAILING_STAGE = """
+from spam_gpt2.console import run_stage
+from spam_gpt2.files import InputError
+
+def main():
+    raise InputError("data.csv: line 3: no label")
+
+run_stage(main, __file__)
+"""
+
+
+def test_a_failing_stage_prints_one_line_and_no_time(tmp_path: Path) -> None:
+    script_path = tmp_path / "prepare.py"
+    script_path.write_text(FAILING_STAGE)
+    command = [sys.executable, str(script_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "error: data.csv: line 3: no label\n"
+    assert done.stdout == ""
+    assert not (tmp_path / TIMINGS).exists()
