@@ -28,8 +28,8 @@ lint: $(READY) ## Check style
 	ruff check .
 	ruff format --check .
 
-bench: $(READY) ## Compare speed and memory with what one would run instead (40 minutes)
-	python benchmarks/run.py
+bench: $(READY) ## Compare speed and memory with what one would run instead (40 minutes; VOCABULARY=folder)
+	python benchmarks/run.py $(if $(VOCABULARY),--vocabulary $(VOCABULARY))
 
 bench-quick: $(READY) ## The same with fewer messages (3 minutes)
 	python benchmarks/run.py --quick

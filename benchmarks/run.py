@@ -170,7 +170,10 @@ def rate_table(work: Workspace, messages: int) -> list[str]:
     """The frozen part against the plain matrix product, and classification."""
     matmul = statistics.median(work.measure("matmul")["gflop_per_s"] for _ in range(3))
     frozen = work.measure("features", size="124M", messages=messages)["gflop_per_s"]
-    ours = work.measure("classify", which="ours", messages=messages)["messages_per_s"]
+    some, many = (
+        work.measure("classify", which="ours", messages=count) for count in (messages // 2, 8000)
+    )
+    ours = many["messages_per_s"]
     plain = work.measure("classify", which="plain", messages=messages // 16)["messages_per_s"]
     return [
         "## Rates", "",
@@ -178,9 +181,11 @@ def rate_table(work: Workspace, messages: int) -> list[str]:
         f"| plain fp32 matrix product | {matmul:.0f} GFLOP/s |",
         f"| frozen part, over the tokens that exist | {frozen:.0f} GFLOP/s "
         f"({frozen / matmul:.0%}) |",
-        f"| classification of the hold-out | {ours:.1f} messages/s |",
+        f"| classification of the whole hold-out | {ours:.1f} messages/s |",
         f"| the same by the plain recipe, one by one | {plain:.1f} messages/s "
-        f"({ours / plain:.1f}× slower) |", "",
+        f"({ours / plain:.1f}× slower) |",
+        f"| peak memory, {some['messages']:,} messages classified | {some['peak_mb']:,} MB |",
+        f"| peak memory, {many['messages']:,} messages classified | {many['peak_mb']:,} MB |", "",
     ]  # fmt: skip
 
 
