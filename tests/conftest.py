@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import tiktoken
 import torch
+from hypothesis import settings
 
 from spam_gpt2.checkpoint import write_checkpoint
 from spam_gpt2.model import GPT2, GPT2Config
@@ -16,6 +17,10 @@ from spam_gpt2.weights import random_gpt2
 ROOT = Path(__file__).parent.parent
 MINI_DIR = ROOT / "models/gpt2-mini"
 TINY = GPT2Config(n_vocab=4096, n_ctx=64, n_embd=32, n_head=4, n_layer=3)
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

@@ -15,13 +15,14 @@ END_OF_TEXT = "<|endoftext|>"
 VOCABULARY_FILES = ("encoder.json", "vocab.bpe")
 
 
-def load_tokenizer(vocabulary_dir: Path) -> tiktoken.Encoding:
+def load_tokenizer(vocabulary_dir: Path, n_vocab: int | None = None) -> tiktoken.Encoding:
     """The tokenizer of `encoder.json` and `vocab.bpe` in a folder, with no download of its own.
 
     Its `encode_ordinary` turns a text into token ids and takes the characters `<|endoftext|>` in a
     message for text; `eot_token` is the id of the real one.
 
-    Raises InputError when a file is missing or the two disagree.
+    Raises InputError when a file is missing, the two disagree, or they do not make `n_vocab`
+    tokens, the number that a model knows.
     """
     encoder_path, bpe_path = (vocabulary_dir / name for name in VOCABULARY_FILES)
     for path in (encoder_path, bpe_path):
@@ -40,6 +41,11 @@ def load_tokenizer(vocabulary_dir: Path) -> tiktoken.Encoding:
             f"{vocabulary_dir}: vocab.bpe and encoder.json are damaged or do not belong together; "
             "`dvc repro --force fetch_gpt2` fetches them again"
         ) from error
+    if n_vocab not in (None, len(ranks) + 1):
+        raise InputError(
+            f"{vocabulary_dir}: the vocabulary has {len(ranks) + 1:,} tokens, but the model in "
+            f"hparams.json {n_vocab:,}; take all seven files from one checkpoint"
+        )
     return tiktoken.Encoding(
         name="gpt2",
         pat_str=r50k_pat_str,
