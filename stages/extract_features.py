@@ -14,13 +14,12 @@ METRICS_PATH = Path("metrics/tokens.json")
 
 
 def main() -> None:
-    extraction = Extraction.prepare(load_params())
+    extraction = Extraction.prepare(load_params().extract_features.batch_tokens)
     lengths = {}
     for split in SPLITS:
         features = extraction.run(Path(f"data/prepared/{split}.csv"))
         lengths[split] = extraction.describe(features)
         save_features(FEATURES_DIR / f"{split}.safetensors", features)
-    write_json(FEATURES_DIR / "encoding.json", extraction.encoding())
     write_json(METRICS_PATH, {"weights": extraction.origin.name, **lengths})
 
 

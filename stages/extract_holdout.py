@@ -9,7 +9,8 @@ from spam_gpt2.params import load_params
 
 
 def main() -> None:
-    features = Extraction.prepare(load_params()).run(Path("data/prepared/holdout.csv"))
+    extraction = Extraction.prepare(load_params().extract_features.batch_tokens)
+    features = extraction.run(Path("data/prepared/holdout.csv"))
     save_features(Path("data/features/holdout.safetensors"), features)
 
 

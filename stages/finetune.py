@@ -5,14 +5,17 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from spam_gpt2.artifacts import Card, build_gpt2, save_classifier
-from spam_gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
+from spam_gpt2.artifacts import Card, save_classifier
+from spam_gpt2.classifier import GPT2Classifier, trained_tensors
 from spam_gpt2.console import run_stage
 from spam_gpt2.features import load_features
 from spam_gpt2.figures import save_curves
 from spam_gpt2.files import read_json, write_json, write_text
-from spam_gpt2.params import fitting_blocks, load_params
+from spam_gpt2.params import check_ignore_index, load_params
+from spam_gpt2.plan import load_plan
+from spam_gpt2.trainable import unfreeze
 from spam_gpt2.training import Curves, finetune
+from spam_gpt2.weights import build_gpt2
 
 WEIGHTS_DIR = Path("models/gpt2")
 FEATURES_DIR = Path("data/features")
@@ -21,28 +24,31 @@ PLOTS_DIR = Path("plots/finetune")
 
 def main() -> None:
     params = load_params()
-    gpt2, origin = build_gpt2(WEIGHTS_DIR, params.classifier.init, params.classifier.init_seed)
-    blocks = fitting_blocks(params.finetune.trainable, gpt2.config.n_layer)
+    chosen, settings = params.classifier, params.finetune
     labels = read_json(Path("data/prepared/labels.json"))
-    torch.manual_seed(params.finetune.seed)
-    classifier = GPT2Classifier(
-        gpt2, len(labels), params.classifier.position, params.classifier.causal
-    )
-    set_trainable(classifier, params.finetune.trainable, blocks)
+    check_ignore_index(settings.ignore_index, len(labels))
+    gpt2, origin = build_gpt2(WEIGHTS_DIR, chosen.init, chosen.init_seed)
+    torch.manual_seed(settings.seed)
+    classifier = GPT2Classifier(gpt2, len(labels), chosen.position, chosen.causal)
+    unfreeze(classifier, settings.trainable, settings.lora_rank, settings.lora_alpha)
     train, validation = (
         load_features(FEATURES_DIR / f"{split}.safetensors") for split in ("train", "validation")
     )
-    curves = finetune(classifier, train, validation, params.finetune)
+    curves = finetune(classifier, train, validation, settings)
+    plan = load_plan()
     card = Card(
         labels=labels,
-        position=params.classifier.position,
-        causal=params.classifier.causal,
-        init=params.classifier.init,
-        init_seed=params.classifier.init_seed,
-        trainable=params.finetune.trainable,
+        position=chosen.position,
+        causal=chosen.causal,
+        max_length=plan.max_length,
+        pad=plan.pad,
+        init=chosen.init,
+        init_seed=chosen.init_seed,
+        trainable=settings.trainable,
+        lora_rank=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
         weights=origin.name,
         weights_sha256=origin.sha256,
-        **read_json(FEATURES_DIR / "encoding.json"),
     )
     save_classifier(Path("models/classifier"), classifier, card)
     write_curves(curves)
@@ -50,9 +56,7 @@ def main() -> None:
     summary = {
         "weights": origin.name,
         "trainable_parameters": sum(tensor.numel() for tensor in trained),
-        "steps": int(curves.steps[-1]["step"]),
-        "train_loss": curves.steps[-1]["train_loss"],
-        "validation_loss": curves.steps[-1]["validation_loss"],
+        **{name: curves.steps[-1][name] for name in ("train_loss", "validation_loss")},
     }
     write_json(Path("metrics/training.json"), summary)
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
 import tiktoken
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spam_gpt2.files import InputError
 from spam_gpt2.messages import (
     Messages,
     concatenate,
     encode_messages,
     equal_length_batches,
     pad,
-    resolve_max_length,
 )
 from spam_gpt2.model import split_runs
 
@@ -152,32 +149,3 @@ def test_messages_side_by_side_keep_their_tokens(
     assert tokens.shape == (len(indices), max(lengths))
     for row, i in enumerate(indices):
         assert tokens[row, : lengths[row]].tolist() == messages[i]
-
-
-@pytest.mark.parametrize("position", ["last_token", "last_padded", "first_token", "mean_tokens"])
-def test_the_length_that_is_asked_for_is_used(tokenizer: tiktoken.Encoding, position: str) -> None:
-    assert resolve_max_length(5, position, 64, tokenizer, TEXTS) == 5
-    assert resolve_max_length(64, position, 64, tokenizer, TEXTS) == 64
-    assert resolve_max_length("context", position, 64, tokenizer, TEXTS) == 64
-
-
-@pytest.mark.parametrize("position", ["last_token", "first_token", "mean_tokens"])
-def test_without_a_length_the_context_is_the_limit(
-    tokenizer: tiktoken.Encoding, position: str
-) -> None:
-    assert resolve_max_length(None, position, 64, tokenizer, TEXTS) == 64
-
-
-def test_padding_is_to_the_longest_training_message(tokenizer: tiktoken.Encoding) -> None:
-    longest = max(len(tokenizer.encode_ordinary(text)) for text in TEXTS)
-    assert longest > 3
-    assert resolve_max_length(None, "last_padded", 64, tokenizer, TEXTS) == longest
-    assert resolve_max_length(None, "last_padded", 3, tokenizer, TEXTS) == 3
-
-
-def test_a_length_beyond_the_context_is_refused(tokenizer: tiktoken.Encoding) -> None:
-    with pytest.raises(InputError) as caught:
-        resolve_max_length(65, "last_token", 64, tokenizer, TEXTS)
-    assert str(caught.value) == (
-        "params.yaml: classifier.max_length: 65 is more than the context of 64 tokens"
-    )

@@ -16,12 +16,13 @@ from spam_gpt2.features import Features, extract_features
 from spam_gpt2.messages import Messages
 from spam_gpt2.model import GPT2
 from spam_gpt2.params import Finetune, trainable_blocks
-from spam_gpt2.training import Curves, accuracy, finetune
+from spam_gpt2.recipe import accuracy
+from spam_gpt2.training import Curves, finetune
 from spam_gpt2.weights import WEIGHTS_FILE, load_gpt2, save_tensors, save_weights
 
 ROOT = Path(__file__).parent.parent
 MINI_DIR = ROOT / "models/gpt2-mini"
-POSITIONS = ["last_token", "last_padded", "first_token", "mean_tokens"]
+POSITIONS = ["last_token", "last_padded", "first_token", "mean_tokens", "mean_padded"]
 N_LAYER = 3  # of the tiny model
 SIGN = 4000  # a token that only the messages of class 1 have
 
@@ -38,10 +39,15 @@ every_setting = pytest.mark.parametrize("trainable", list(TRAINED))
 def settings(**changes: object) -> Finetune:
     values = {
         "trainable": "last_block",
+        "lora_rank": 2,
+        "lora_alpha": 4.0,
+        "recipe": "own",
         "reuse_frozen": True,
         "learning_rate": 1e-3,
         "weight_decay": 0.1,
         "batch_size": 4,
+        "accumulation_steps": 1,
+        "ignore_index": None,
         "epochs": 2,
         "log_every": 3,
         "seed": 123,

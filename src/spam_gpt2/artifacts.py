@@ -10,15 +10,8 @@ from torch import Tensor
 
 from spam_gpt2.classifier import GPT2Classifier, trained_tensors
 from spam_gpt2.files import InputError, read_json, write_json
-from spam_gpt2.model import GPT2
-from spam_gpt2.weights import (
-    Origin,
-    load_gpt2,
-    load_tensors,
-    random_gpt2,
-    read_config,
-    save_tensors,
-)
+from spam_gpt2.trainable import unfreeze
+from spam_gpt2.weights import build_gpt2, load_tensors, read_config, save_tensors
 
 CARD_FILE = "classifier.json"
 TENSORS_FILE = "classifier.safetensors"
@@ -36,16 +29,10 @@ class Card:
     init: str
     init_seed: int
     trainable: str
+    lora_rank: int
+    lora_alpha: float
     weights: str  # name of the GPT-2 weights below
     weights_sha256: str
-
-
-def build_gpt2(weights_dir: Path, init: str, init_seed: int) -> tuple[GPT2, Origin]:
-    """The pretrained model, or a random one of the same size, as `classifier.init` says."""
-    if init == "random":
-        config, origin = read_config(weights_dir)
-        return random_gpt2(config, init_seed), Origin(f"random ({origin.name})", origin.sha256)
-    return load_gpt2(weights_dir)
 
 
 def save_classifier(out_dir: Path, classifier: GPT2Classifier, card: Card) -> None:
@@ -69,8 +56,9 @@ def load_classifier(classifier_dir: Path, weights_dir: Path) -> tuple[GPT2Classi
     gpt2, _ = build_gpt2(weights_dir, card.init, card.init_seed)
     with torch.device("meta"):
         classifier = GPT2Classifier(gpt2, len(card.labels), card.position, card.causal)
+    unfreeze(classifier, card.trainable, card.lora_rank, card.lora_alpha)
     tensors = load_tensors(classifier_dir / TENSORS_FILE)
-    _check_tensors(classifier, tensors, classifier_dir / TENSORS_FILE)
+    _check_tensors(trained_tensors(classifier), tensors, classifier_dir / TENSORS_FILE)
     classifier.load_state_dict(tensors, strict=False, assign=True)
     return classifier.requires_grad_(False).eval(), card
 
@@ -82,11 +70,11 @@ def _read_card(path: Path) -> Card:
         raise InputError(f"{path}: not a classifier of this version; run `dvc repro`") from None
 
 
-def _check_tensors(classifier: GPT2Classifier, tensors: dict[str, Tensor], path: Path) -> None:
-    expected = classifier.state_dict()
-    for name in ("head.weight", "head.bias"):
-        if name not in tensors:
+def _check_tensors(expected: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> None:
+    """Nothing that was trained may be missing: what is pretrained would take its place unseen."""
+    for name in expected:
+        if name not in found:
             raise InputError(f"{path}: no tensor {name}; run `dvc repro`")
-    for name, tensor in tensors.items():
+    for name, tensor in found.items():
         if name not in expected or expected[name].shape != tensor.shape:
             raise InputError(f"{path}: tensor {name} does not fit the model; run `dvc repro`")

@@ -38,7 +38,7 @@ class GPT2Classifier(nn.Module):
         every = self.head(self.gpt2.ln_f(x))  # (N, K)
         logits = every.new_zeros(*tokens.shape, every.shape[1])
         logits[keep] = every
-        if self.position == "mean_tokens":
+        if self.position.startswith("mean_"):
             return (logits * is_token[..., None]).sum(1) / lengths[:, None]
         decides_at = torch.zeros_like(lengths) if self.position == "first_token" else lengths - 1
         return logits[torch.arange(len(tokens)), decides_at]
@@ -60,7 +60,7 @@ class GPT2Classifier(nn.Module):
 
         In the last block only the deciding token is computed: nothing reads the others.
         """
-        if self.position == "mean_tokens":
+        if self.position.startswith("mean_"):
             x = self.gpt2.ln_f(self.gpt2.run_blocks(x, runs, first, None, self.causal))
             return torch.cat([messages.mean(1) for messages in split_runs(x, runs)])
         x = self.gpt2.run_blocks(x, runs, first, -1, self.causal)

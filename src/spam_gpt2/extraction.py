@@ -1,4 +1,4 @@
-"""From a split's CSV to its features, with the model and the tokens that params.yaml asks for."""
+"""From a split's CSV to its features, with the model and the tokens that the plan says."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import Any
 import tiktoken
 import torch
 
-from spam_gpt2.artifacts import build_gpt2
 from spam_gpt2.classifier import GPT2Classifier
 from spam_gpt2.features import Features, extract_features
 from spam_gpt2.files import read_json
-from spam_gpt2.messages import encode_messages, resolve_max_length
-from spam_gpt2.params import Params, fitting_blocks
+from spam_gpt2.messages import encode_messages
+from spam_gpt2.plan import Plan, load_plan
 from spam_gpt2.sms import read_split
 from spam_gpt2.tokenizer import load_tokenizer
-from spam_gpt2.weights import Origin
+from spam_gpt2.weights import Origin, build_gpt2
 
 WEIGHTS_DIR = Path("models/gpt2")
 PREPARED_DIR = Path("data/prepared")
@@ -31,46 +30,29 @@ class Extraction:
     tokenizer: tiktoken.Encoding
     labels: list[str]
     origin: Origin
-    max_length: int
-    pad: bool
-    cut: int
+    plan: Plan
     batch_tokens: int
 
     @classmethod
-    def prepare(cls, params: Params) -> Extraction:
-        """Load what extraction needs. Raises InputError when params do not fit the model."""
-        gpt2, origin = build_gpt2(WEIGHTS_DIR, params.classifier.init, params.classifier.init_seed)
-        blocks = fitting_blocks(params.finetune.trainable, gpt2.config.n_layer)
-        reuses = params.finetune.reuse_frozen and params.finetune.trainable != "all"
-        tokenizer = load_tokenizer(WEIGHTS_DIR)
-        training_texts = read_split(PREPARED_DIR / "train.csv")["text"].tolist()
-        position = params.classifier.position
+    def prepare(cls, batch_tokens: int) -> Extraction:
+        """Load what the plan needs."""
+        plan = load_plan()
         labels = read_json(PREPARED_DIR / "labels.json")
-        return cls(
-            classifier=GPT2Classifier(gpt2, len(labels), position, params.classifier.causal),
-            tokenizer=tokenizer,
-            labels=labels,
-            origin=origin,
-            max_length=resolve_max_length(
-                params.classifier.max_length, position, gpt2.config.n_ctx, tokenizer, training_texts
-            ),
-            pad=position == "last_padded",
-            cut=gpt2.config.n_layer - blocks if reuses else 0,
-            batch_tokens=params.extract_features.batch_tokens,
-        )
+        gpt2, origin = build_gpt2(WEIGHTS_DIR, plan.init, plan.init_seed)
+        # Only where features depend on the position does the plan say which it is.
+        position = plan.position or "last_token"
+        classifier = GPT2Classifier(gpt2, len(labels), position, plan.causal)
+        tokenizer = load_tokenizer(WEIGHTS_DIR)
+        return cls(classifier, tokenizer, labels, origin, plan, batch_tokens)
 
     def run(self, split_path: Path) -> Features:
         """Features of one split."""
         split = read_split(split_path)
         messages = encode_messages(
-            self.tokenizer, split["text"].tolist(), self.max_length, pad=self.pad
+            self.tokenizer, split["text"].tolist(), self.plan.max_length, pad=self.plan.pad
         )
         labels = torch.tensor([self.labels.index(label) for label in split["label"]])
-        return extract_features(self.classifier, messages, labels, self.cut, self.batch_tokens)
-
-    def encoding(self) -> dict[str, Any]:
-        """How the texts were cut, for those who read new ones with the trained classifier."""
-        return {"max_length": self.max_length, "pad": self.pad}
+        return extract_features(self.classifier, messages, labels, self.plan.cut, self.batch_tokens)
 
     def describe(self, features: Features) -> dict[str, Any]:
         """Token lengths of the messages as the model reads them."""
@@ -82,5 +64,5 @@ class Extraction:
             "tokens_mean": round(lengths.mean().item(), 2),
             "tokens_median": lengths.median().item(),
             "tokens_longest": int(lengths.max()),
-            "at_max_length": int((lengths >= self.max_length).sum()),
+            "at_max_length": int((lengths >= self.plan.max_length).sum()),
         }

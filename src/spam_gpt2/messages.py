@@ -9,7 +9,6 @@ import tiktoken
 import torch
 from torch import Tensor
 
-from spam_gpt2.files import InputError
 from spam_gpt2.model import Runs, runs_of
 
 
@@ -58,31 +57,6 @@ def encode_messages(
         lengths.cumsum(0),
         torch.tensor(rows, dtype=torch.int64),
     )
-
-
-def resolve_max_length(
-    max_length: int | str | None,
-    position: str,
-    n_ctx: int,
-    tokenizer: tiktoken.Encoding,
-    training_texts: Sequence[str],
-) -> int:
-    """The number of tokens that `classifier.max_length` stands for.
-
-    Null is the context, save with `last_padded`, where it is the longest training message.
-
-    Raises: InputError when more is asked for than the model's context.
-    """
-    if isinstance(max_length, int):
-        if max_length > n_ctx:
-            raise InputError(
-                f"params.yaml: classifier.max_length: {max_length} is more than the context "
-                f"of {n_ctx} tokens"
-            )
-        return max_length
-    if max_length == "context" or position != "last_padded":
-        return n_ctx
-    return min(n_ctx, max(map(len, tokenizer.encode_ordinary_batch(list(training_texts)))))
 
 
 def equal_length_batches(lengths: Tensor, batch_tokens: int) -> Iterator[Tensor]:

@@ -68,7 +68,7 @@ class FetchGPT2(Section):
 
 
 class Classifier(Section):
-    position: Literal["last_token", "last_padded", "first_token", "mean_tokens"]
+    position: Literal["last_token", "last_padded", "first_token", "mean_tokens", "mean_padded"]
     max_length: Count | Literal["context"] | None
     causal: bool
     init: Literal["pretrained", "random"]
@@ -81,10 +81,15 @@ class ExtractFeatures(Section):
 
 class Finetune(Section):
     trainable: str
+    lora_rank: Count
+    lora_alpha: Annotated[Float, Field(gt=0)]
+    recipe: Literal["own", "book"]
     reuse_frozen: bool
     learning_rate: Annotated[Float, Field(gt=0)]
     weight_decay: Annotated[Float, Field(ge=0)]
     batch_size: Count
+    accumulation_steps: Count
+    ignore_index: int | None
     epochs: Count
     log_every: Count
     seed: Seed
@@ -137,12 +142,16 @@ class Params(Section):
 def trainable_blocks(trainable: str, n_layer: int) -> int:
     """How many blocks at the end are trained; ValueError when unknown or more than there are.
 
-    `head_only` is 0, `last_block` 1, `last_2_blocks` 2 and so on, `all` is n_layer.
+    `head_only` is 0, `last_block` 1, `last_2_blocks` 2 and so on; `all` and `lora` are n_layer.
     """
-    fixed = {"head_only": 0, "last_block": 1, "last_two_blocks": 2, "all": n_layer}
+    fixed = {
+        "head_only": 0, "last_block": 1, "last_two_blocks": 2, "all": n_layer, "lora": n_layer
+    }  # fmt: skip
     match = re.fullmatch(r"last_([1-9][0-9]{0,2})_blocks", trainable)
     if trainable not in fixed and not match:
-        raise ValueError(f"{trainable!r} is not one of head_only, last_block, last_<N>_blocks, all")
+        raise ValueError(
+            f"{trainable!r} is not one of head_only, last_block, last_<N>_blocks, all, lora"
+        )
     count = int(match[1]) if match else fixed[trainable]
     if count > n_layer:
         raise ValueError(f"{trainable!r} asks for {count} blocks, but the model has {n_layer}")
@@ -155,6 +164,15 @@ def fitting_blocks(trainable: str, n_layer: int) -> int:
         return trainable_blocks(trainable, n_layer)
     except ValueError as error:
         raise InputError(f"{PARAMS_PATH}: finetune.trainable: {error}") from None
+
+
+def check_ignore_index(ignore_index: int | None, n_classes: int) -> None:
+    """Refuse to leave a class out of the loss: nobody means that by `finetune.ignore_index`."""
+    if ignore_index is not None and 0 <= ignore_index < n_classes:
+        raise InputError(
+            f"{PARAMS_PATH}: finetune.ignore_index: {ignore_index} is a class; the loss would "
+            "leave out its messages"
+        )
 
 
 def load_params(path: Path = PARAMS_PATH) -> Params:

@@ -11,19 +11,22 @@ from torch import Tensor
 
 from spam_gpt2.classifier import GPT2Classifier, trained_tensors
 from spam_gpt2.console import progress
-from spam_gpt2.features import Features, all_logits
+from spam_gpt2.features import Features
 from spam_gpt2.params import Finetune
+from spam_gpt2.recipe import RECIPES, Point
 
 # How a batch becomes logits: `Features.logits`, or `Features.plain_logits` to check it.
 Forward = Callable[[Features, GPT2Classifier, Tensor], Tensor]
+
+NO_INDEX = -100  # torch's own default: no class that the loss leaves out
 
 
 @dataclass
 class Curves:
     """What training recorded, in rows that go to CSV as they are."""
 
-    steps: list[dict[str, float]] = field(default_factory=list)
-    epochs: list[dict[str, float]] = field(default_factory=list)
+    steps: list[Point] = field(default_factory=list)
+    epochs: list[Point] = field(default_factory=list)
 
 
 def finetune(
@@ -31,65 +34,38 @@ def finetune(
 ) -> Curves:
     """AdamW (Loshchilov & Hutter 2019) on the cross-entropy of the classes, in place.
 
-    Batches are drawn without replacement in an order that depends on the seed alone; the last of
-    an epoch may be smaller. The loss curve's training value is the mean over the steps since the
-    point before, its validation value is over all of validation; accuracy is over all of both.
+    What is drawn and what the curves show is up to `settings.recipe`. A step is a batch; the
+    weights move after every `accumulation_steps` of them, and at an epoch's end, by the mean of
+    their gradients.
     """
     forward = Features.logits if settings.reuse_frozen else Features.plain_logits
-    generator = torch.Generator().manual_seed(settings.seed)
+    ignored = NO_INDEX if settings.ignore_index is None else settings.ignore_index
     optimizer = torch.optim.AdamW(
         trained_tensors(classifier).values(),
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
         fused=True,
     )
-    curves, recent, step = Curves(), [], 0
-    batches = -(-len(train) // settings.batch_size)
-    with progress(total=settings.epochs * batches, unit="step", desc="finetune") as bar:
+    recipe = RECIPES[settings.recipe](classifier, train, validation, settings)
+    curves, step = Curves(), 0
+    classifier.train()
+    with progress(unit="step", desc="finetune") as bar:
         for epoch in range(1, settings.epochs + 1):
-            classifier.train()
-            order = torch.randperm(len(train), generator=generator)
-            for indices in order.split(settings.batch_size):
-                loss = F.cross_entropy(forward(train, classifier, indices), train.labels[indices])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                recent.append(loss.item())
+            batches = recipe.batches()
+            bar.total = settings.epochs * len(batches)
+            for number, indices in enumerate(batches, 1):
+                logits = forward(train, classifier, indices)
+                loss = F.cross_entropy(logits, train.labels[indices], ignore_index=ignored)
+                (loss / settings.accumulation_steps).backward()
+                if number % settings.accumulation_steps == 0 or number == len(batches):
+                    optimizer.step()
+                    optimizer.zero_grad()
                 step += 1
                 bar.update()
-                if step % settings.log_every == 0:
-                    curves.steps.append(_loss_point(classifier, validation, step, recent))
-                    bar.set_postfix(loss=f"{curves.steps[-1]['train_loss']:.3f}", refresh=False)
-                    recent = []
-            curves.epochs.append(_accuracy_point(classifier, train, validation, epoch))
-    if recent:
-        curves.steps.append(_loss_point(classifier, validation, step, recent))
+                if point := recipe.loss_point(step, loss.item()):
+                    curves.steps.append(point)
+                    bar.set_postfix(loss=f"{point['train_loss']:.3f}", refresh=False)
+            curves.epochs.append(recipe.accuracy_point(epoch))
+    if point := recipe.last_point():
+        curves.steps.append(point)
     return curves
-
-
-def _loss_point(
-    classifier: GPT2Classifier, validation: Features, step: int, recent: list[float]
-) -> dict[str, float]:
-    logits = all_logits(classifier, validation)
-    validation_loss = F.cross_entropy(logits, validation.labels).item()
-    return {
-        "step": step,
-        "train_loss": round(sum(recent) / len(recent), 6),
-        "validation_loss": round(validation_loss, 6),
-    }
-
-
-def _accuracy_point(
-    classifier: GPT2Classifier, train: Features, validation: Features, epoch: int
-) -> dict[str, float]:
-    return {
-        "epoch": epoch,
-        "train_accuracy": round(accuracy(classifier, train), 6),
-        "validation_accuracy": round(accuracy(classifier, validation), 6),
-    }
-
-
-def accuracy(classifier: GPT2Classifier, features: Features) -> float:
-    """Share of the messages whose most probable class is theirs."""
-    predicted = all_logits(classifier, features).argmax(1)
-    return (predicted == features.labels).double().mean().item()

@@ -85,3 +85,11 @@ def random_gpt2(config: GPT2Config, seed: int) -> GPT2:
     model = GPT2(config)
     init_weights(model, seed)
     return model
+
+
+def build_gpt2(weights_dir: Path, init: str, init_seed: int | None) -> tuple[GPT2, Origin]:
+    """The pretrained model, or a random one of the same size, as `classifier.init` says."""
+    if init == "random":
+        config, origin = read_config(weights_dir)
+        return random_gpt2(config, init_seed), Origin(f"random ({origin.name})", origin.sha256)
+    return load_gpt2(weights_dir)

@@ -1,0 +1,27 @@
+"""What the features depend on, out of all parameters: those with the same plan share them."""
+
+from pathlib import Path
+
+from spam_gpt2.console import run_stage
+from spam_gpt2.params import load_params
+from spam_gpt2.plan import make_plan, save_plan
+from spam_gpt2.sms import read_split
+from spam_gpt2.tokenizer import load_tokenizer
+from spam_gpt2.weights import read_config
+
+WEIGHTS_DIR = Path("models/gpt2")
+
+
+def main() -> None:
+    config, _ = read_config(WEIGHTS_DIR)
+    save_plan(make_plan(load_params(), config.n_layer, config.n_ctx, longest_training_message))
+
+
+def longest_training_message() -> int:
+    """In tokens."""
+    texts = read_split(Path("data/prepared/train.csv"))["text"].tolist()
+    return max(map(len, load_tokenizer(WEIGHTS_DIR).encode_ordinary_batch(texts)))
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)
