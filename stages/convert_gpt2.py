@@ -6,21 +6,20 @@ import torch
 
 from spam_gpt2.checkpoint import read_checkpoint, read_hparams
 from spam_gpt2.console import run_stage
-from spam_gpt2.files import read_json
+from spam_gpt2.manifest import find_checkpoint
 from spam_gpt2.tokenizer import load_tokenizer
 from spam_gpt2.weights import save_weights
 
-CHECKPOINT_DIR = Path("models/gpt2/checkpoint")
 WEIGHTS_DIR = Path("models/gpt2")
 
 
 def main() -> None:
+    checkpoint_dir, name = find_checkpoint()
     # A damaged or foreign vocabulary shows here, not three stages later.
-    load_tokenizer(CHECKPOINT_DIR, read_hparams(CHECKPOINT_DIR).n_vocab)
-    config, arrays = read_checkpoint(CHECKPOINT_DIR)
+    load_tokenizer(checkpoint_dir, read_hparams(checkpoint_dir).n_vocab)
+    config, arrays = read_checkpoint(checkpoint_dir)
     weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    name = read_json(CHECKPOINT_DIR / "origin.json")["name"]
-    save_weights(WEIGHTS_DIR, config, weights, name, CHECKPOINT_DIR)
+    save_weights(WEIGHTS_DIR, config, weights, name, checkpoint_dir)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from spam_gpt2.console import run_stage, say
 from spam_gpt2.gpt2_sources import Request, fetch_gpt2
+from spam_gpt2.manifest import CHECKPOINT_DIR, write_manifest
 from spam_gpt2.params import load_params
-
-CHECKPOINT_DIR = Path("models/gpt2/checkpoint")
 
 
 def main() -> None:
@@ -14,6 +13,7 @@ def main() -> None:
     fallback_dir = Path("models") / params.fallback if params.fallback else None
     request = Request(params.size, params.sources, fallback_dir, params.verify)
     say(f"weights: {fetch_gpt2(request, CHECKPOINT_DIR)}")
+    write_manifest()
 
 
 if __name__ == "__main__":

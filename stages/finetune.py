@@ -3,19 +3,17 @@
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from spam_gpt2.artifacts import Card, save_classifier
-from spam_gpt2.classifier import GPT2Classifier, trained_tensors
+from spam_gpt2.classifier import trained_tensors
 from spam_gpt2.console import run_stage
 from spam_gpt2.features import load_features
 from spam_gpt2.figures import save_curves
-from spam_gpt2.files import read_json, write_json, write_text
-from spam_gpt2.params import check_ignore_index, load_params
+from spam_gpt2.files import read_json, write_csv, write_json
+from spam_gpt2.params import load_params
 from spam_gpt2.plan import load_plan
-from spam_gpt2.trainable import unfreeze
+from spam_gpt2.trainable import untrained_classifier
 from spam_gpt2.training import Curves, finetune
-from spam_gpt2.weights import build_gpt2
 
 WEIGHTS_DIR = Path("models/gpt2")
 FEATURES_DIR = Path("data/features")
@@ -26,11 +24,7 @@ def main() -> None:
     params = load_params()
     chosen, settings = params.classifier, params.finetune
     labels = read_json(Path("data/prepared/labels.json"))
-    check_ignore_index(settings.ignore_index, len(labels))
-    gpt2, origin = build_gpt2(WEIGHTS_DIR, chosen.init, chosen.init_seed)
-    torch.manual_seed(settings.seed)
-    classifier = GPT2Classifier(gpt2, len(labels), chosen.position, chosen.causal)
-    unfreeze(classifier, settings.trainable, settings.lora_rank, settings.lora_alpha)
+    classifier, origin = untrained_classifier(WEIGHTS_DIR, len(labels), chosen, settings)
     train, validation = (
         load_features(FEATURES_DIR / f"{split}.safetensors") for split in ("train", "validation")
     )
@@ -65,7 +59,7 @@ def write_curves(curves: Curves) -> None:
     """Loss by step and accuracy by epoch, as CSV and as pictures."""
     for name, points, x in (("loss", curves.steps, "step"), ("accuracy", curves.epochs, "epoch")):
         table = pd.DataFrame(points)
-        write_text(PLOTS_DIR / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_csv(PLOTS_DIR / f"{name}.csv", table)
         lines = {
             split: (table[x].to_numpy(), table[f"{split}_{name}"].to_numpy())
             for split in ("train", "validation")

@@ -8,9 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from spam_gpt2.files import InputError, read_json, sha256_of, whole_file, write_json, write_text
+from spam_gpt2.files import (
+    InputError,
+    read_json,
+    sha256_of,
+    whole_file,
+    write_csv,
+    write_json,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -124,3 +133,8 @@ def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
 def test_the_digest_is_the_standards(tmp_path: Path, content: bytes, digest: str) -> None:
     (tmp_path / "file").write_bytes(content)
     assert sha256_of(tmp_path / "file") == digest
+
+
+def test_csv_quotes_text_so_that_a_carriage_return_survives(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"n": [1], "text": ["a\rb"]}))
+    assert (tmp_path / "a.csv").read_bytes() == b'"n","text"\n1,"a\rb"\n'

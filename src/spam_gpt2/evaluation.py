@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spam_gpt2.figures import save_confusion_matrix, save_curves
-from spam_gpt2.files import write_json, write_text
+from spam_gpt2.files import InputError, write_csv, write_json
 from spam_gpt2.metrics import (
     classification_metrics,
     confidence_intervals,
@@ -32,7 +32,9 @@ def write_evaluation(
 ) -> None:
     """Write metrics, confusion matrices, curves and predictions of the splits.
 
-    Into `metrics/<name>.json`, `plots/<name>/` and `data/predictions/<name>/`.
+    Into `metrics/<name>.json`, `plots/<name>/` and `data/predictions/<name>/`. The metrics file
+    also holds the counts of the matrices (rows true, columns predicted, in the order of `labels`):
+    it is in git, so that two revisions can be compared without the pipeline's outputs.
 
     Args:
         name: `gpt2` or `baseline`.
@@ -40,17 +42,19 @@ def write_evaluation(
             the pictures' titles.
         splits: train, validation and test; the test figures come with intervals.
     """
-    metrics = dict(model)
+    metrics = {**model, "labels": labels}
     plots_dir = Path("plots") / name
     title = next(iter(model.values()))
+    matrices = {}
     for split, (messages, probabilities) in splits.items():
         actual = label_ids(messages, labels)
         metrics[split] = classification_metrics(actual, probabilities)
         counts = confusion(actual, probabilities, len(labels))
+        matrices[split] = counts.tolist()
         _write_confusion(plots_dir / f"confusion_{split}", counts, labels, f"{title}: {split}")
-        _write_csv(plots_dir / f"confusion_{split}.csv", _pairs(actual, probabilities, labels))
+        write_csv(plots_dir / f"confusion_{split}.csv", _pairs(actual, probabilities, labels))
         predictions = predictions_table(messages, probabilities, labels)
-        _write_csv(Path("data/predictions") / name / f"{split}.csv", predictions)
+        write_csv(Path("data/predictions") / name / f"{split}.csv", predictions)
     messages, probabilities = splits["test"]
     actual = label_ids(messages, labels)
     metrics["test_intervals"] = confidence_intervals(
@@ -60,6 +64,7 @@ def write_evaluation(
         resamples=settings.resamples,
         seed=settings.seed,
     )
+    metrics["confusion"] = matrices
     _write_test_curves(plots_dir, actual, probabilities, title)
     write_json(Path("metrics") / f"{name}.json", metrics)
 
@@ -80,24 +85,43 @@ def write_holdout_evaluation(
         if len(of_class):
             metrics[label] = false_positive_rate(of_class, k, settings.confidence)
     table = predictions_table(messages, probabilities, labels)
-    _write_csv(Path("data/predictions/gpt2/holdout.csv"), table)
+    write_csv(Path("data/predictions/gpt2/holdout.csv"), table)
     write_json(Path("metrics/holdout.json"), metrics)
 
 
 def label_ids(messages: pd.DataFrame, labels: list[str]) -> np.ndarray:
-    """Class of each message by its place in `labels`, (N,) of int64."""
+    """Class of each message by its place in `labels`, (N,) of int64; InputError for another one."""
+    for label in sorted(set(messages["label"]) - set(labels)):
+        raise InputError(
+            f"label {label!r} is none of {', '.join(labels)}; run `dvc repro` as a whole"
+        )
     return messages["label"].map({label: k for k, label in enumerate(labels)}).to_numpy(np.int64)
 
 
 def predictions_table(
     messages: pd.DataFrame, probabilities: np.ndarray, labels: list[str]
 ) -> pd.DataFrame:
-    """Messages with the predicted label and the probability of each."""
+    """Messages with the predicted label and the probability of each, to 9 significant digits.
+
+    Rounded to decimals, the small ones would be 0, and their log-odds lost.
+    """
     table = messages[["line", "label", "text"]].reset_index(drop=True)
     table.insert(2, "predicted", np.array(labels)[probabilities.argmax(1)])
     for k, label in enumerate(labels):
-        table.insert(3 + k, f"probability_{label}", probabilities[:, k].round(6))
+        rounded = [float(f"{probability:.9g}") for probability in probabilities[:, k]]
+        table.insert(3 + k, f"probability_{label}", np.array(rounded, dtype=np.float64))
     return table
+
+
+def read_predictions(path: Path, labels: list[str]) -> Predicted:
+    """Read back what `predictions_table` holds. Raises InputError for a file of other labels."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `dvc repro` makes it")
+    table = pd.read_csv(path, dtype={"label": str, "text": str}, keep_default_na=False)
+    columns = [f"probability_{label}" for label in labels]
+    if not {"line", "label", "text", *columns} <= set(table.columns):
+        raise InputError(f"{path}: no predictions for {', '.join(labels)}; run `dvc repro`")
+    return table[["line", "label", "text"]], table[columns].to_numpy(np.float64)
 
 
 def _pairs(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
@@ -121,10 +145,6 @@ def _write_test_curves(
         ("Precision recall", "recall", "precision", recall, precision),
     ):
         path = plots_dir / f"{name.lower().replace(' ', '_')}.csv"
-        _write_csv(path, pd.DataFrame({x: xs.round(6), y: ys.round(6)}))
+        write_csv(path, pd.DataFrame({x: xs.round(6), y: ys.round(6)}))
         axes = {"x": x.replace("_", " "), "y": y.replace("_", " "), "limits": (0, 1.02)}
         save_curves(path.with_suffix(".png"), {"test": (xs, ys)}, title=f"{name}: {title}", **axes)
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class InputError(Exception):
@@ -36,6 +40,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON for people and for DVC: indented, in the order given, no NaN."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV with LF line ends, whole or not at all.
+
+    All text is quoted: before Python 3.11.9 a carriage return alone would not be, and end the row.
+    """
+    quoting = csv.QUOTE_NONNUMERIC
+    write_text(path, table.to_csv(index=False, lineterminator="\n", quoting=quoting))
 
 
 def read_json(path: Path) -> Any:

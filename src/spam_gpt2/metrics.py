@@ -54,14 +54,37 @@ def confidence_intervals(
     drawn = []
     for _ in range(resamples):
         chosen = np.concatenate([random.choice(m, len(m)) for m in members])
-        drawn.append(classification_metrics(labels[chosen], probabilities[chosen]))
+        drawn.append(_metrics_of_resample(labels[chosen], probabilities[chosen]))
     tail = 50 * (1 - confidence)
     intervals = {}
     for name in drawn[0]:
         bounds = np.percentile([figures[name] for figures in drawn], [tail, 100 - tail])
         intervals[name] = [round(float(bound), 6) for bound in bounds]
     right = int((probabilities.argmax(1) == labels).sum())
-    return intervals | {"accuracy": share_interval(right, len(labels), confidence)}
+    return {"accuracy": share_interval(right, len(labels), confidence)} | intervals
+
+
+def _metrics_of_resample(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """What `classification_metrics` gives but accuracy, tens of times faster.
+
+    Scikit-learn takes milliseconds a resample, nearly all of them to check its arguments. ROC AUC
+    is computed from ranks (Mann & Whitney 1947).
+    """
+    total, n_classes = probabilities.shape
+    predicted = probabilities.argmax(1)
+    figures = []
+    for k in [1] if n_classes == 2 else range(n_classes):
+        is_class, is_predicted = labels == k, predicted == k
+        size, flagged = is_class.sum(), is_predicted.sum()
+        hits = (is_class & is_predicted).sum()
+        ranks = stats.rankdata(probabilities[:, k])[is_class].sum()
+        auc = (ranks - size * (size + 1) / 2) / (size * (total - size))
+        figures.append((hits / max(flagged, 1), hits / size, 2 * hits / (flagged + size), auc))
+    precision, recall, f1, roc_auc = np.mean(figures, axis=0)
+    tiny = np.finfo(probabilities.dtype).eps  # where scikit-learn clips, too
+    own = probabilities[np.arange(total), labels].clip(tiny, 1 - tiny)
+    loss = -np.log(own).mean()
+    return {"precision": precision, "recall": recall, "f1": f1, "roc_auc": roc_auc, "loss": loss}
 
 
 def share_interval(count: int, total: int, confidence: float) -> list[float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spam_gpt2.files import InputError, write_text
+from spam_gpt2.files import InputError, write_csv
 
 HEADER = ("label", "text")
 
@@ -87,8 +87,7 @@ def read_split(path: Path) -> pd.DataFrame:
 
 def write_split(path: Path, messages: pd.DataFrame) -> None:
     """Write a split as CSV with the columns line, label, text and LF line ends."""
-    table = messages.to_csv(index=False, columns=["line", *HEADER], lineterminator="\n")
-    write_text(path, table)
+    write_csv(path, messages[["line", *HEADER]])
 
 
 def _read_utf8(path: Path) -> str:

@@ -38,20 +38,22 @@ def split_messages(
 
     With `duplicates="keep"`, `stratify=False` and seed 123 this draws exactly what GPT-2 tutorials
     draw with `DataFrame.sample(random_state=123)`. With `duplicates="together"` the messages of one
-    text move as a group, so that no text stands in two of the four frames.
+    text move as a group, so that no text stands in two of the four frames; a text that is labelled
+    in several ways goes with the class of its first message.
 
     Args:
         messages: columns line, label, text.
         train, validation: fractions of the messages; the rest is the test set.
 
-    Raises: ValueError when a split would be empty.
+    Raises: ValueError when a split would be without messages of a class.
     """
+    labels = sorted(messages["label"].unique())
     if duplicates == "drop":
         messages = messages.drop_duplicates("text", ignore_index=True)
     grouped = duplicates == "together"
     balanced, holdout = _balance(messages, grouped, seed) if balance else (messages, messages[:0])
     shuffled = _shuffle(balanced, grouped, seed)
-    strata = [part for _, part in shuffled.groupby("label")] if stratify else [shuffled]
+    strata = _classes(shuffled, grouped) if stratify else [shuffled]
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in SPLITS}
     for stratum in strata:
         first, rest = _take(stratum, int(len(stratum) * train), grouped)
@@ -62,14 +64,29 @@ def split_messages(
     for name in SPLITS:
         frame = pd.concat(parts[name])
         frames[name] = _shuffle(frame, False, seed) if stratify else frame
-        if frame.empty:
-            raise ValueError(f"{len(messages)} messages are too few: the {name} split is empty")
+        _check_classes(name, frame, labels)
     return Split(**frames, holdout=holdout)
+
+
+def _check_classes(name: str, frame: pd.DataFrame, labels: list[str]) -> None:
+    """ValueError when a class is missing: it could be neither learnt nor measured."""
+    found = set(frame["label"])
+    for label in labels:
+        if label not in found:
+            raise ValueError(f"too few messages: none labelled {label!r} in the {name} split")
+
+
+def _classes(messages: pd.DataFrame, grouped: bool) -> list[pd.DataFrame]:
+    """The messages of each class; grouped, all messages of a text by the label of its first."""
+    label = messages["label"]
+    if grouped:
+        label = label.groupby(messages["text"]).transform("first")
+    return [part for _, part in messages.groupby(label)]
 
 
 def _balance(messages: pd.DataFrame, grouped: bool, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Downsample every class to the smallest: the balanced messages, and those left over."""
-    classes = [part for _, part in messages.groupby("label")]
+    classes = _classes(messages, grouped)
     smallest = min(len(part) for part in classes)
     chosen, left = [], []
     for part in classes:
