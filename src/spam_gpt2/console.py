@@ -48,9 +48,11 @@ def run_stage(stage: Callable[[], None], script: str) -> None:
         stage()
     except InputError as error:
         exit_with_error(error)
+    name, seconds, peak = Path(script).stem, time.monotonic() - began, peak_memory()
     TIMINGS_PATH.parent.mkdir(parents=True, exist_ok=True)
     with TIMINGS_PATH.open("a", encoding="utf-8") as file:
-        file.write(f"{Path(script).stem}\t{time.monotonic() - began:.1f}\t{peak_memory()}\n")
+        file.write(f"{name}\t{seconds:.1f}\t{peak}\n")
+    say(f"{name} took {seconds:.1f} s and at most {peak:,} MB")
 
 
 def peak_memory() -> int:

@@ -1,0 +1,1 @@
+"""Named experiments: sets of overrides that DVC runs, and the table of what came out."""

@@ -1,0 +1,126 @@
+"""Run named experiments: `python -m spam_gpt2.experiments lora last_token`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spam_gpt2.console import exit_with_error, progress, say, warn
+from spam_gpt2.experiments import runs
+from spam_gpt2.experiments.spec import SPEC_PATH, Experiment, choose, load_experiments
+from spam_gpt2.experiments.table import TABLE_PATH, Row, frame, markdown, seeds_summary, write_table
+from spam_gpt2.files import InputError, write_text
+
+FIRST_SEED = 123
+EPILOG = f"""\
+Experiments are described in {SPEC_PATH}. Each is one of DVC's own: `dvc exp show` lists them,
+`dvc exp apply NAME` takes one over. One that has been run on this commit is not run again."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, as --help shows it."""
+    it = argparse.ArgumentParser(
+        prog="python -m spam_gpt2.experiments", description=__doc__, epilog=EPILOG
+    )
+    it.add_argument("names", nargs="*", metavar="NAME", help="experiments or groups (all)")
+    it.add_argument("--list", action="store_true", help="only show what there is")
+    it.add_argument("--again", action="store_true", help="run even what has been run")
+    it.add_argument("--queue", action="store_true", help="only queue, for `dvc queue start`")
+    it.add_argument("--table", action="store_true", help="run nothing, only write the table")
+    it.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="run each with N seeds; mean and spread"
+    )
+    return it
+
+
+def main() -> None:
+    """Parse the command line, and turn InputError into one line."""
+    args = parser().parse_args()
+    try:
+        if args.seeds < 1:
+            raise InputError(f"--seeds: {args.seeds} is not above 0")
+        every = load_experiments()
+        chosen = choose(every, args.names)
+        if args.list:
+            print("\n".join(f"{e.name:<24}{e.about}" for e in chosen))
+        elif args.queue:
+            queue(chosen)
+        elif args.seeds > 1:
+            run_seeds(chosen, args.seeds, args.again)
+        else:
+            failed = [] if args.table else run_all(chosen, args.again)
+            report(list(every.values()), chosen)
+            if failed:
+                raise InputError(f"{len(failed)} of {len(chosen)} failed: {'; '.join(failed)}")
+    except InputError as error:
+        exit_with_error(error)
+
+
+def queue(chosen: list[Experiment]) -> None:
+    """Queue experiments; DVC's workers run them side by side."""
+    for experiment in chosen:
+        runs.queue(experiment)
+    say(
+        f"{len(chosen)} queued. `dvc queue start --jobs 2` runs them, `dvc queue status` watches; "
+        "then `python -m spam_gpt2.experiments --table`"
+    )
+
+
+def run_all(chosen: list[Experiment], again: bool) -> list[str]:
+    """Run one after the other, and go on after one that fails; returns the failures."""
+    record, failed = runs.load_record(), []
+    with progress(chosen, unit="experiment") as bar:
+        for experiment in bar:
+            if not again and runs.find(experiment):
+                say(f"{experiment.name}: has been run on this commit")
+                continue
+            try:
+                record[experiment.name] = done = runs.run(experiment)
+            except runs.RunError as error:
+                warn(str(error))
+                failed.append(experiment.name)
+                continue
+            runs.save_record(record)
+            say(f"{experiment.name}: {done.seconds:.0f} s")
+    return failed
+
+
+def rows_of(experiments: list[Experiment]) -> list[Row]:
+    """Those of the experiments that have been run on this commit, with their results."""
+    record, rows = runs.load_record(), []
+    for experiment in experiments:
+        commit = runs.find(experiment)
+        if commit:
+            timed = record.get(experiment.name)
+            is_that = timed is not None and timed.commit == commit
+            rows.append(Row(experiment, runs.read_results(commit), timed if is_that else None))
+    return rows
+
+
+def report(every: list[Experiment], chosen: list[Experiment]) -> None:
+    """Write the table of all that have been run, and print those that were asked for."""
+    rows = rows_of(every)
+    if not rows:
+        raise InputError("no experiment has been run on this commit")
+    write_table(rows)
+    names = {experiment.name for experiment in chosen}
+    shown = frame([row for row in rows if row.experiment.name in names])
+    if len(shown):
+        print(markdown(shown.drop(columns=["about"])))
+    say(f"The table of all: {TABLE_PATH}, .csv and .png")
+
+
+def run_seeds(chosen: list[Experiment], count: int, again: bool) -> None:
+    """Run each with several seeds; mean and spread go to `reports/seeds_<name>.md`."""
+    for experiment in chosen:
+        seeded = [experiment.with_seed(FIRST_SEED + i) for i in range(count)]
+        failed = run_all(seeded, again)
+        if failed:
+            raise InputError(f"{', '.join(failed)} failed; no spread without all seeds")
+        summary = seeds_summary(experiment.name, rows_of(seeded))
+        write_text(Path(f"reports/seeds_{experiment.name}.md"), summary + "\n")
+        print(summary)
+
+
+if __name__ == "__main__":
+    main()

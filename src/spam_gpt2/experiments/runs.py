@@ -1,0 +1,139 @@
+"""Run experiments through DVC, in a folder of their own, and read back what they left."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spam_gpt2.experiments.spec import Experiment
+from spam_gpt2.files import InputError, read_json, write_json, write_text
+
+RECORD_PATH = Path("reports/experiments.json")
+LOG_DIR = Path("reports/experiment_logs")
+TARGET = "track"  # the stage that all others of an experiment lead to
+TOOK = re.compile(r"^(\w+) took ([\d.]+) s", re.MULTILINE)  # as `console.run_stage` says it
+
+
+class RunError(InputError):
+    """An experiment that did not come to its end."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an execution took, and the commit that DVC keeps its results in."""
+
+    commit: str
+    seconds: float  # of the whole `dvc exp run`
+    stages: dict[str, float]  # seconds of those that ran; the others came from the cache
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an experiment left in its commit."""
+
+    gpt2: dict[str, Any]  # metrics/gpt2.json
+    training: dict[str, Any]  # metrics/training.json
+
+
+def command(experiment: Experiment, *options: str) -> list[str]:
+    """The `dvc exp run` of an experiment; the same line can be typed by hand."""
+    line = ["dvc", "exp", "run", *options, "--name", experiment.name]
+    for key, value in experiment.overrides.items():
+        line += ["--set-param", f"{key}={_literal(value)}"]
+    return [*line, TARGET]
+
+
+def run(experiment: Experiment) -> Run:
+    """Run it now, in a temporary folder that leaves the workspace as it is.
+
+    What it prints goes to `reports/experiment_logs/<name>.log`.
+
+    Raises: RunError with its last error line.
+    """
+    remove(experiment)
+    began = time.monotonic()
+    done = _run(command(experiment, "--temp"))
+    seconds = time.monotonic() - began
+    write_text(LOG_DIR / f"{experiment.name}.log", done.stdout)
+    commit = find(experiment)
+    if done.returncode or commit is None:
+        raise RunError(
+            f"{experiment.name}: {_reason(done.stdout)} ({LOG_DIR}/{experiment.name}.log)"
+        )
+    stages = {stage: float(took) for stage, took in TOOK.findall(done.stdout)}
+    return Run(commit, round(seconds, 1), stages)
+
+
+def queue(experiment: Experiment) -> None:
+    """Put it into DVC's queue, for `dvc queue start`. Raises: RunError."""
+    remove(experiment)
+    done = _run(command(experiment, "--queue"))
+    if done.returncode:
+        raise RunError(f"{experiment.name}: {_reason(done.stdout)}")
+
+
+def remove(experiment: Experiment) -> None:
+    """Forget an earlier execution of that name on this commit, if there is one."""
+    if find(experiment):
+        _run(["dvc", "exp", "remove", experiment.name])
+
+
+def find(experiment: Experiment) -> str | None:
+    """The commit with the results of that name on the current HEAD, or None."""
+    head = _git("rev-parse", "HEAD").strip()
+    found = _git(
+        "for-each-ref",
+        "--format=%(objectname)",
+        f"refs/exps/{head[:2]}/{head[2:]}/{experiment.name}",
+    )
+    return found.strip() or None
+
+
+def read_results(commit: str) -> Results:
+    """Metrics out of an experiment's commit."""
+    gpt2, training = (
+        json.loads(_git("show", f"{commit}:metrics/{name}.json")) for name in ("gpt2", "training")
+    )
+    return Results(gpt2, training)
+
+
+def load_record() -> dict[str, Run]:
+    """What earlier executions took, by name."""
+    if not RECORD_PATH.is_file():
+        return {}
+    return {name: Run(**values) for name, values in read_json(RECORD_PATH).items()}
+
+
+def save_record(record: dict[str, Run]) -> None:
+    """Keep what executions took; the results themselves are in DVC's experiments."""
+    write_json(RECORD_PATH, {name: asdict(run) for name, run in record.items()})
+
+
+def _literal(value: Any) -> str:
+    """A value as `--set-param` reads it: null, true, false, numbers and plain words."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _reason(output: str) -> str:
+    errors = [line for line in output.splitlines() if line.lower().startswith("error")]
+    lines = [line for line in errors if "failed to reproduce" not in line] or output.splitlines()
+    return lines[0].strip() if errors else (lines[-1].strip() if lines else "dvc said nothing")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"git {arguments[0]}: {done.stderr.strip() or 'failed'}")
+    return done.stdout
+
+
+def _run(line: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(line, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except FileNotFoundError:
+        raise InputError("dvc: no such command; activate the environment first") from None

@@ -1,0 +1,130 @@
+"""`experiments.yaml`: named sets of overrides, checked like params.yaml before anything runs."""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spam_gpt2.files import InputError
+from spam_gpt2.params import PARAMS_PATH, check_params, describe_error
+
+SPEC_PATH = Path("experiments.yaml")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # what git takes for the end of a reference
+
+Share = Annotated[float, Field(ge=0, le=100)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Published(_Strict):
+    """A row of the published table: accuracies in per cent, minutes of training."""
+
+    row: int
+    train: Share
+    validation: Share
+    test: Share
+    minutes: float
+
+
+class _Entry(_Strict):
+    about: str
+    set: dict[str, Any] = {}
+    published: Published | None = None
+
+
+class _Group(_Strict):
+    about: str
+    common: dict[str, Any]
+    experiments: dict[str, _Entry]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named set of overrides: dotted keys of params.yaml and their values."""
+
+    name: str
+    group: str
+    about: str
+    overrides: dict[str, Any]
+    published: Published | None = None
+
+    def with_seed(self, seed: int) -> Experiment:
+        """The same with other draws, under a name of its own."""
+        overrides = self.overrides | {"finetune.seed": seed}
+        if self.overrides.get("classifier.init") == "random":
+            overrides["classifier.init_seed"] = seed
+        name = f"{self.name}-seed{seed}"
+        return Experiment(name, self.group, f"{self.about}; seed {seed}", overrides, self.published)
+
+
+def load_experiments(
+    path: Path = SPEC_PATH, params_path: Path = PARAMS_PATH
+) -> dict[str, Experiment]:
+    """All experiments by name, in the file's order.
+
+    Raises: InputError, one line, for a file that is not as it should be, a name that stands twice,
+    or an override that params.yaml would not take.
+    """
+    values = _read_yaml(path)
+    if not isinstance(values, dict) or not values:
+        raise InputError(f"{path}: expected groups of experiments")
+    base = _read_yaml(params_path)
+    found: dict[str, Experiment] = {}
+    for group_name, group_values in values.items():
+        try:
+            group = _Group.model_validate(group_values)
+        except ValidationError as error:
+            raise InputError(f"{path}: {group_name}.{describe_error(error)}") from None
+        for name, entry in group.experiments.items():
+            if name in found or not NAME.fullmatch(name):
+                problem = "stands twice" if name in found else "is no name for an experiment"
+                raise InputError(f"{path}: {group_name}: {name!r} {problem}")
+            overrides = group.common | entry.set
+            _check_overrides(overrides, base, f"{path}: {name}")
+            found[name] = Experiment(name, group_name, entry.about, overrides, entry.published)
+    return found
+
+
+def choose(experiments: dict[str, Experiment], names: list[str]) -> list[Experiment]:
+    """Those that are asked for by name or by group; all when no name is given.
+
+    Raises: InputError that lists what there is, for a name that is none of it.
+    """
+    groups = {experiment.group for experiment in experiments.values()}
+    for name in names:
+        if name not in experiments and name not in groups:
+            raise InputError(
+                f"{SPEC_PATH}: no experiment {name!r}; there are {', '.join(experiments)}"
+            )
+    wanted = set(names or groups)
+    return [e for e in experiments.values() if e.name in wanted or e.group in wanted]
+
+
+def _check_overrides(overrides: dict[str, Any], base: Any, where: str) -> None:
+    values = copy.deepcopy(base)
+    for key, value in overrides.items():
+        section, dot, name = key.partition(".")
+        if not dot or name not in values.get(section, {}):
+            raise InputError(f"{where}: {key}: unknown key; see params.yaml for those that exist")
+        values[section][name] = value
+    try:
+        check_params(values)
+    except InputError as error:
+        raise InputError(f"{where}: {str(error).removeprefix(f'{PARAMS_PATH}: ')}") from None
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run this in the project's folder") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from error

@@ -1,0 +1,115 @@
+"""The table of experiments: Markdown, CSV and a picture, beside the published figures."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from spam_gpt2.experiments.runs import Results, Run
+from spam_gpt2.experiments.spec import Experiment
+from spam_gpt2.figures import save_dots
+from spam_gpt2.files import write_csv, write_text
+from spam_gpt2.markdown import table
+
+TABLE_PATH = Path("reports/experiments.md")
+SPLITS = ("train", "validation", "test")
+EXTRACTION = "extract_features"
+
+
+@dataclass(frozen=True)
+class Row:
+    """An experiment with what came out of it; `run` is None when nobody timed it."""
+
+    experiment: Experiment
+    results: Results
+    run: Run | None
+
+    @property
+    def recomputed(self) -> str:
+        """Whether the frozen part had to be computed for it, or came from the cache."""
+        if self.run is None:
+            return ""
+        return "yes" if EXTRACTION in self.run.stages else "no"
+
+
+def frame(rows: list[Row]) -> pd.DataFrame:
+    """A row an experiment: accuracies in per cent, times in seconds, published ones in minutes."""
+    return pd.DataFrame([_cells(row) for row in rows])
+
+
+def _cells(row: Row) -> dict[str, object]:
+    published = row.experiment.published
+    cells: dict[str, object] = {
+        "experiment": row.experiment.name,
+        "about": row.experiment.about,
+        "weights": row.results.gpt2["weights"],
+        "trained parameters": row.results.training["trainable_parameters"],
+    }
+    for split in SPLITS:
+        cells[f"{split} %"] = round(100 * row.results.gpt2[split]["accuracy"], 2)
+    cells["seconds"] = row.run.seconds if row.run else None
+    cells["fine-tuning s"] = row.run.stages.get("finetune") if row.run else None
+    cells["features recomputed"] = row.recomputed
+    for split in SPLITS:
+        cells[f"published {split} %"] = getattr(published, split) if published else None
+    cells["published minutes"] = published.minutes if published else None
+    return cells
+
+
+def write_table(rows: list[Row], path: Path = TABLE_PATH) -> None:
+    """Write the table to `path`, and beside it the same as .csv and a picture as .png."""
+    whole = frame(rows)
+    write_csv(path.with_suffix(".csv"), whole)
+    write_text(path, f"# Experiments\n\n{note(rows)}\n\n{markdown(whole)}\n")
+    points = {"this run": whole["test %"].tolist()}
+    if whole["published test %"].notna().any():
+        points["published, GPT-2's own weights"] = whole["published test %"].tolist()
+    save_dots(
+        path.with_suffix(".png"), whole["experiment"].tolist(), points,
+        title="Accuracy on test", x="per cent",
+    )  # fmt: skip
+
+
+def note(rows: list[Row]) -> str:
+    """What the reader must know before comparing."""
+    weights = sorted({row.results.gpt2["weights"] for row in rows})
+    line = (
+        "Made by `make experiments`. Seconds are of a whole `dvc exp run`; what was not recomputed "
+        "came from DVC's cache. Published minutes are of training alone, on an A100."
+    )
+    if any("gpt2-mini" in name for name in weights):
+        line += (
+            " **Rows with the weights gpt2-mini are the small stand-in's**: they show that each "
+            "variant runs, and are no figures of GPT-2. A size that could not be fetched is the "
+            "stand-in, too, and repeats the row that it would be compared with."
+        )
+    return line
+
+
+def markdown(rows: pd.DataFrame) -> str:
+    """A frame as a Markdown table; what is missing is left empty."""
+    cells = [[_cell(value) for value in values] for values in rows.itertuples(index=False)]
+    return table(list(rows.columns), cells)
+
+
+def _cell(value: object) -> str:
+    if pd.isna(value):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.2f}".removesuffix("0").removesuffix(".0")
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def seeds_summary(name: str, rows: list[Row]) -> str:
+    """Mean and standard deviation of the accuracies over several seeds, as Markdown."""
+    cells = []
+    for split in SPLITS:
+        shares = [100 * row.results.gpt2[split]["accuracy"] for row in rows]
+        spread = (statistics.mean(shares), statistics.stdev(shares), min(shares), max(shares))
+        cells.append([split, *(f"{value:.2f}" for value in spread)])
+    header = ["accuracy", "mean %", "standard deviation", "lowest %", "highest %"]
+    weights = rows[0].results.gpt2["weights"]
+    return f"# {name}: {len(rows)} seeds, weights {weights}\n\n{table(header, cells)}"
