@@ -50,6 +50,7 @@ def main() -> None:
     summary = {
         "weights": origin.name,
         "trainable_parameters": sum(tensor.numel() for tensor in trained),
+        "steps": curves.total_steps,
         **{name: curves.steps[-1][name] for name in ("train_loss", "validation_loss")},
     }
     write_json(Path("metrics/training.json"), summary)

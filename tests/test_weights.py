@@ -18,6 +18,7 @@ from spam_gpt2.weights import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     Origin,
+    build_gpt2,
     load_gpt2,
     load_tensors,
     random_gpt2,
@@ -223,3 +224,15 @@ def test_random_weights_depend_on_the_seed_alone() -> None:
     first, again, other = (dict(random_gpt2(config, s).named_parameters()) for s in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["wte.weight"], other["wte.weight"])
+
+
+def test_the_model_is_the_pretrained_or_a_random_one_and_says_which(
+    weights_dir: Path, tiny_gpt2: GPT2
+) -> None:
+    _, stored = read_config(weights_dir)
+    pretrained, origin = build_gpt2(weights_dir, "pretrained", 5)
+    assert torch.equal(pretrained.wte.weight, tiny_gpt2.wte.weight)
+    assert origin == stored
+    drawn, origin = build_gpt2(weights_dir, "random", 5)
+    assert torch.equal(drawn.wte.weight, random_gpt2(tiny_gpt2.config, seed=5).wte.weight)
+    assert origin == Origin("random (tiny)", stored.sha256)

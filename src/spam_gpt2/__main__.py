@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from spam_gpt2.console import exit_with_error, progress
 from spam_gpt2.files import InputError, whole_file
@@ -45,20 +45,26 @@ def main() -> None:
     args = parser().parse_args()
     if args.text and args.csv:
         parser().error("give TEXT or --csv, not both")
-    for stream in (sys.stdin, sys.stdout):
-        stream.reconfigure(encoding="utf-8")  # whatever the locale says
+    sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale says
     try:
         run(args)
+        sys.stdout.flush()
     except InputError as error:
         exit_with_error(error)
     except BrokenPipeError:  # whoever read our output has enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
+    except OSError as error:
+        _discard_output()
+        place = error.filename2 or error.filename or args.output or "standard output"
+        exit_with_error(InputError(f"{place}: {error.strerror}"))
 
 
 def run(args: argparse.Namespace) -> None:
     """Classify what the parsed arguments ask for."""
     if args.csv and not args.csv.is_file():
         raise InputError(f"{args.csv}: no such file")
+    if any("\udc80" <= character <= "\udcff" for text in args.text for character in text):
+        raise InputError("TEXT: not UTF-8 text")  # Python keeps such bytes as lone surrogates
     predictor = Predictor.load(args.classifier, args.weights)
     if len(args.text) == 1 and not args.output:
         only = next(predictor.predict(args.text))
@@ -75,18 +81,21 @@ def _classify(args: argparse.Namespace, predictor: Predictor, out: TextIO) -> No
     """Stream rows through the model: each is read, classified and written, none is kept."""
     with progress(unit="message") as bar:
         if args.csv:
-            with _open_csv(args.csv) as file:
+            with args.csv.open("rb") as file:
                 rows = _csv_rows(file, args.csv, args.column)
                 _write(next(rows), rows, predictor, out, bar.update)
         else:
-            texts = args.text or _lines(sys.stdin)
+            texts = args.text or _messages(sys.stdin.buffer)
             _write(["text"], (([text], text) for text in texts), predictor, out, bar.update)
 
 
 def _write(header, rows: Iterable, predictor: Predictor, out: TextIO, tick) -> None:
-    """CSV of the given columns, then label, probability and the probability of every label."""
+    """CSV of the given columns, then label, probability and the probability of every label.
+
+    All text is quoted, for the reason in `files.write_csv`.
+    """
     names = [f"probability_{label}" for label in predictor.card.labels]
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow([*header, "label", "probability", *names])
     waiting: list[list[str]] = []
 
@@ -96,43 +105,48 @@ def _write(header, rows: Iterable, predictor: Predictor, out: TextIO, tick) -> N
             yield text
 
     for prediction in predictor.predict(texts()):
-        shares = [f"{p:.6f}" for p in (prediction.probability, *prediction.probabilities)]
+        shares = [round(p, 6) for p in (prediction.probability, *prediction.probabilities)]
         writer.writerow([*waiting.pop(0), prediction.label, *shares])
         tick()
 
 
-def _lines(stream: TextIO) -> Iterator[str]:
-    try:
-        for line in stream:
-            yield line.rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise InputError("standard input: not UTF-8 text") from None
+def _messages(file: BinaryIO) -> Iterator[str]:
+    return (line.rstrip("\r\n") for line in _lines(file, "standard input"))
 
 
-def _open_csv(path: Path) -> TextIO:
-    csv.field_size_limit(1 << 24)
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-def _csv_rows(file: TextIO, path: Path, column: str) -> Iterator:
+def _csv_rows(file: BinaryIO, path: Path, column: str) -> Iterator:
     """The header, then each row with its text. Raises InputError with the line it stumbles over."""
-    reader = csv.reader(file)
+    csv.field_size_limit(1 << 24)
+    reader = csv.reader(_lines(file, path), strict=True)
+    line = 1  # of the row's first line; quoted fields may span several
     try:
         header = next(reader, None)
         if header is None or column not in header:
             raise InputError(f"{path}: no column {column!r}; name the text's column with --column")
         yield header
         index = header.index(column)
+        line = reader.line_num + 1
         for row in reader:
             if len(row) != len(header):
-                raise InputError(
-                    f"{path}: line {reader.line_num}: {len(row)} fields, expected {len(header)}"
-                )
+                raise InputError(f"{path}: line {line}: {len(row)} fields, expected {len(header)}")
             yield row, row[index]
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: near line {reader.line_num + 1}: not UTF-8 text") from None
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{path}: line {reader.line_num}: {error}") from None
+        raise InputError(f"{path}: line {line}: {error}") from None
+
+
+def _lines(file: BinaryIO, name: str | Path) -> Iterator[str]:
+    """Lines of UTF-8 text with their ends, a byte-order mark left out; a bad one is named."""
+    for number, line in enumerate(file, 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise InputError(f"{name}: line {number}: not UTF-8 text") from None
+
+
+def _discard_output() -> None:
+    """What still waits for standard output must not fail once more when Python exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class Curves:
 
     steps: list[Point] = field(default_factory=list)
     epochs: list[Point] = field(default_factory=list)
+    total_steps: int = 0
 
 
 def finetune(
@@ -47,7 +48,7 @@ def finetune(
         fused=True,
     )
     recipe = RECIPES[settings.recipe](classifier, train, validation, settings)
-    curves, step = Curves(), 0
+    curves = Curves()
     classifier.train()
     with progress(unit="step", desc="finetune") as bar:
         for epoch in range(1, settings.epochs + 1):
@@ -60,9 +61,9 @@ def finetune(
                 if number % settings.accumulation_steps == 0 or number == len(batches):
                     optimizer.step()
                     optimizer.zero_grad()
-                step += 1
+                curves.total_steps += 1
                 bar.update()
-                if point := recipe.loss_point(step, loss.item()):
+                if point := recipe.loss_point(curves.total_steps, loss.item()):
                     curves.steps.append(point)
                     bar.set_postfix(loss=f"{point['train_loss']:.3f}", refresh=False)
             curves.epochs.append(recipe.accuracy_point(epoch))

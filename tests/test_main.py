@@ -1,0 +1,392 @@
+"""The command line: `python -m spam_gpt2` with its inputs, outputs, refusals and limits."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+from trained import CLASSIFIER_DIR, save_trained
+
+from spam_gpt2.__main__ import main, parser
+from spam_gpt2.model import GPT2
+from spam_gpt2.predict import CHUNK, Predictor
+
+TEXTS = ["Win £1000 cash now!", "See you at home", 'He said "ok", then left', "o\rk"]
+FULL_PATH = Path("/dev/full")
+COLUMNS = ["label", "probability", "probability_ham", "probability_spam"]
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_gpt2: GPT2, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a trained classifier where the pipeline puts it."""
+    save_trained(tmp_path, tiny_gpt2)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@dataclass
+class Outcome:
+    """What a run of the command line left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Run:
+    """Run the command line in this process, with the bytes of standard input given."""
+
+    def run_main(*args: str | Path, stdin: bytes = b"") -> Outcome:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["spam_gpt2", *map(str, args)])
+            # As Python opens them where the locale is C.
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="ascii"))
+            with os.fdopen(os.dup(1), "w", encoding="ascii") as out:
+                patch.setattr(sys, "stdout", out)
+                try:
+                    main()
+                    code = 0
+                except SystemExit as left:
+                    code = left.code
+        seen = capfdbinary.readouterr()
+        return Outcome(code, seen.out.decode("utf-8"), seen.err.decode("utf-8"))
+
+    return run_main
+
+
+def refused(outcome: Outcome) -> str:
+    """The one line of a run that failed before it printed anything."""
+    assert outcome.code == 1
+    assert outcome.out == ""
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.count("\n") == 1
+    return outcome.err.removeprefix("error: ").removesuffix("\n")
+
+
+def table(content: str | Path) -> pd.DataFrame:
+    """CSV as pandas reads it, every field as the text that it is."""
+    source = io.StringIO(content) if isinstance(content, str) else content
+    return pd.read_csv(source, dtype=str, keep_default_na=False)
+
+
+def write_inbox(texts: list[str], **how: object) -> None:
+    """`inbox.csv` as other programs write it: some columns, quotes around every field."""
+    inbox = pd.DataFrame({"from": [f"+44 {i}" for i in range(len(texts))], "text": texts})
+    inbox.to_csv("inbox.csv", index=False, quoting=csv.QUOTE_ALL, **how)
+
+
+def assert_predicted(rows: pd.DataFrame, texts: list[str]) -> None:
+    """The last columns are the predictions of the texts, to six digits."""
+    predictions = list(Predictor.load().predict(texts))
+    assert len({p.probability for p in predictions}) > 1 or len(predictions) == 1
+    assert list(rows.columns[-4:]) == COLUMNS
+    assert rows["label"].tolist() == [p.label for p in predictions]
+    expected = [[p.probability, *p.probabilities] for p in predictions]
+    for row, figures in zip(rows[COLUMNS[1:]].astype(float).to_numpy(), expected, strict=True):
+        assert row == pytest.approx(figures, abs=1e-6)
+
+
+def test_one_text_gives_its_label_and_probability(run: Run) -> None:
+    outcome = run("Win £1000 cash now!")
+    label, probability = outcome.out.removesuffix("\n").split("\t")
+    (expected,) = Predictor.load().predict(["Win £1000 cash now!"])
+    assert label == expected.label
+    assert probability == f"{expected.probability:.4f}"
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+def test_several_texts_give_csv(run: Run) -> None:
+    outcome = run(*TEXTS)
+    rows = table(outcome.out)
+    assert rows["text"].tolist() == TEXTS
+    assert_predicted(rows, TEXTS)
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+def test_an_empty_text_is_a_message_too(run: Run) -> None:
+    (expected,) = Predictor.load().predict([""])
+    assert run("").out == f"{expected.label}\t{expected.probability:.4f}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "end", "last"),
+    [(b"", b"\n", b"\n"), (b"", b"\r\n", b"\r\n"), (b"\xef\xbb\xbf", b"\r\n", b"")],
+    ids=["LF", "CRLF", "byte-order mark, last line without an end"],
+)
+def test_each_line_of_standard_input_is_a_message(
+    run: Run, before: bytes, end: bytes, last: bytes
+) -> None:
+    texts = [TEXTS[0], "", *TEXTS[1:]]
+    stdin = before + end.join(text.encode("utf-8") for text in texts) + last
+    outcome = run(stdin=stdin)
+    rows = table(outcome.out)
+    assert rows["text"].tolist() == texts
+    assert_predicted(rows, texts)
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+def test_no_lines_give_no_rows(run: Run) -> None:
+    outcome = run()
+    assert table(outcome.out).columns.tolist() == ["text", *COLUMNS]
+    assert outcome.out.count("\n") == 1
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_rows_of_a_csv_file_keep_their_columns(run: Run, encoding: str, line_end: str) -> None:
+    texts = [*TEXTS, "two\nlines", ""]
+    write_inbox(texts, header=["from", "body"], encoding=encoding, lineterminator=line_end)
+    outcome = run("--csv", "inbox.csv", "--column", "body")
+    rows = table(outcome.out)
+    pd.testing.assert_frame_equal(rows[["from", "body"]], table(Path("inbox.csv")))
+    assert_predicted(rows, texts)
+    assert "\r\n" not in outcome.out
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+def test_the_first_column_can_be_the_text_behind_a_byte_order_mark(run: Run, project: Path) -> None:
+    (project / "inbox.csv").write_bytes("\ufefftext,n\nSee you at home,1\nok,2\n".encode())
+    assert_predicted(table(run("--csv", "inbox.csv").out), ["See you at home", "ok"])
+
+
+@pytest.mark.parametrize("source", ["one text", "texts", "lines", "csv"])
+def test_output_takes_what_would_be_printed(run: Run, project: Path, source: str) -> None:
+    write_inbox(TEXTS)
+    texts = TEXTS[:1] if source == "one text" else TEXTS
+    lines = "".join(f"{text}\n" for text in TEXTS).encode("utf-8") if source == "lines" else b""
+    args = {"lines": [], "csv": ["--csv", "inbox.csv"]}.get(source, texts)
+    outcome = run(*args, "--output", "new/labels.csv", stdin=lines)
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+    rows = table(project / "new/labels.csv")
+    assert rows["text"].tolist() == texts
+    assert_predicted(rows, texts)
+    assert [path.name for path in (project / "new").iterdir()] == ["labels.csv"]
+
+
+def test_a_file_may_be_replaced_by_its_labelled_self(run: Run, project: Path) -> None:
+    write_inbox(TEXTS)
+    assert run("--csv", "inbox.csv", "--output", "inbox.csv").code == 0
+    assert_predicted(table(project / "inbox.csv"), TEXTS)
+
+
+def write_rows(path: Path, count: int, bad: str | None = None) -> int:
+    """A CSV file of `count` messages; with `bad` in the middle, whose line is returned."""
+    lines = ["id,text", *(f"{i},message {i % 90}" for i in range(count))]
+    middle = len(lines) // 2
+    if bad is not None:
+        lines.insert(middle, bad)
+    path.write_bytes("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
+    return middle + 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        ("1,ok,3", "{line}: 3 fields, expected 2"),
+        ("1", "{line}: 1 fields, expected 2"),
+        ("", "{line}: 0 fields, expected 2"),
+        ('1,"an open quote', "{line}: unexpected end of data"),
+        ('1,"two\nlines",3', "{line}: 3 fields, expected 2"),
+        ("1,\udcff", "{line}: not UTF-8 text"),
+        ("1," + "x" * (1 << 24) + "x", "{line}: field larger than field limit (16777216)"),
+    ],
+    ids=[
+        "more fields",
+        "fewer fields",
+        "empty",
+        "open quote",
+        "two lines",
+        "not UTF-8",
+        "too long",
+    ],
+)
+@pytest.mark.parametrize("old", [None, "the old file"])
+def test_a_bad_row_is_named_and_leaves_no_half_written_file(
+    run: Run, project: Path, bad: str, problem: str, old: str | None
+) -> None:
+    out_path = project / "out" / "labels.csv"
+    out_path.parent.mkdir()
+    if old:
+        out_path.write_text(old)
+    line = write_rows(project / "inbox.csv", 3 * CHUNK, bad)
+    outcome = run("--csv", "inbox.csv", "--output", "out/labels.csv")
+    assert refused(outcome) == f"inbox.csv: line {problem.format(line=line)}"
+    if old:
+        assert out_path.read_text() == old
+    assert [path.name for path in out_path.parent.iterdir()] == (["labels.csv"] if old else [])
+
+
+def test_rows_before_a_bad_one_may_have_been_printed_but_the_run_fails(
+    run: Run, project: Path
+) -> None:
+    line = write_rows(project / "inbox.csv", 3 * CHUNK, "1,ok,3")
+    outcome = run("--csv", "inbox.csv")
+    assert (outcome.code, outcome.err) == (
+        1,
+        f"error: inbox.csv: line {line}: 3 fields, expected 2\n",
+    )
+    assert len(table(outcome.out)) == CHUNK  # whole rows, of the chunks before
+
+
+def test_bytes_that_are_no_utf_8_are_refused(run: Run, project: Path) -> None:
+    message = refused(run("--output", "labels.csv", stdin=b"ok\n\xff\n"))
+    assert message == "standard input: line 2: not UTF-8 text"
+    assert refused(run("ok", "\udcff")) == "TEXT: not UTF-8 text"
+    assert not (project / "labels.csv").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"id,body\n1,ok\n", b"\n"])
+def test_a_file_without_the_column_is_refused(run: Run, project: Path, content: bytes) -> None:
+    (project / "inbox.csv").write_bytes(content)
+    message = "inbox.csv: no column 'text'; name the text's column with --column"
+    assert refused(run("--csv", "inbox.csv")) == message
+
+
+def test_a_missing_file_is_named(run: Run) -> None:
+    assert refused(run("--csv", "inbox.csv")) == "inbox.csv: no such file"
+
+
+def test_an_output_that_cannot_be_written_is_named(run: Run, project: Path) -> None:
+    (project / "folder").mkdir()
+    assert refused(run("a", "b", "--output", "folder")).startswith("folder: ")
+    (project / "file").touch()
+    assert refused(run("a", "b", "--output", "file/labels.csv")).startswith("file")
+    assert sorted(path.name for path in project.iterdir()) == ["file", "folder", "models"]
+
+
+def test_text_and_a_file_are_not_mixed(run: Run) -> None:
+    outcome = run("ok", "--csv", "inbox.csv")
+    assert outcome.code == 2
+    assert outcome.err.endswith("error: give TEXT or --csv, not both\n")
+
+
+def test_before_the_pipeline_has_run_one_line_says_so(run: Run, project: Path) -> None:
+    for path in (project / CLASSIFIER_DIR).iterdir():
+        path.unlink()
+    expected = "models/classifier/classifier.json: no such file; `dvc repro` makes it"
+    assert refused(run("ok")) == expected
+    assert refused(run("ok", "--output", "labels.csv")) == expected
+    assert not (project / "labels.csv").exists()
+
+
+def test_the_folders_can_be_named(run: Run, project: Path) -> None:
+    before = run("ok")
+    (project / "models").rename(project / "elsewhere")
+    folders = ("--classifier", "elsewhere/classifier", "--weights", "elsewhere/gpt2")
+    assert run("ok", *folders) == before
+
+
+def readme_commands() -> list[list[str]]:
+    """The arguments of every `python -m spam_gpt2` in the README, without what the shell takes."""
+    commands = []
+    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("$ python -m spam_gpt2 "):
+            words = shlex.split(line.removeprefix("$ "), comments=True)[3:]
+            shell = next((i for i, word in enumerate(words) if word in "<>|"), len(words))
+            commands.append(words[:shell])
+    return commands
+
+
+def test_the_readmes_commands_are_understood() -> None:
+    commands = readme_commands()
+    assert len(commands) >= 3
+    for words in commands:
+        parser().parse_args(words)  # leaves the process for an option that does not exist
+
+
+def test_help_tells_what_the_readme_tells(run: Run) -> None:
+    outcome = run("--help")
+    told = " ".join(outcome.out.split())
+    assert outcome.code == 0
+    assert told.startswith("usage: python -m spam_gpt2 ")
+    assert "every line of standard input is a message" in told
+    assert "prints its label and probability; all else is CSV" in told
+    options = {word for words in readme_commands() for word in words if word.startswith("--")}
+    assert options
+    assert all(option in told for option in options)
+    assert "(text)" in told  # the default column
+    assert "(models/classifier)" in told
+
+
+def command(*args: str) -> list[str]:
+    return [sys.executable, "-m", "spam_gpt2", *args]
+
+
+def run_buffered(args: list[str], **streams: object) -> subprocess.CompletedProcess[str]:
+    """Run a process whose output is buffered, whatever the environment says of Python's."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    return subprocess.run(args, env=environment, text=True, timeout=100, **streams)
+
+
+def test_a_reader_that_has_enough_ends_the_run_without_a_word(project: Path) -> None:
+    write_rows(project / "inbox.csv", 6 * CHUNK)
+    line = f"{shlex.join(command('--csv', 'inbox.csv'))} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = run_buffered(["bash", "-c", line])
+    assert table(done.stdout).columns.tolist() == ["id", "text", *COLUMNS]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_reader_that_left_before_the_first_row_is_no_error_either(project: Path) -> None:
+    """What was written waits in the buffer until the end, and only then finds nobody there."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = run_buffered(command("a", "b"), stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not FULL_PATH.exists(), reason="no device that is always full")
+def test_a_full_disk_is_one_line(project: Path) -> None:
+    with FULL_PATH.open("w") as full:
+        done = run_buffered(command("a", "b"), stdout=full)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: standard output: No space left on device\n",
+    )
+
+
+MEASURED = """
+import sys
+from spam_gpt2.__main__ import main
+from spam_gpt2.console import peak_memory
+main()
+print(peak_memory(), file=sys.stderr)
+"""
+
+
+def peak_memory_for(project: Path, messages: int) -> int:
+    """MB that the command line needs for a file of messages of 4 kB."""
+    path = project / f"{messages}.csv"
+    with path.open("w") as file:
+        file.write("id,text\n")
+        file.writelines(f"{i},{'see you ' * 500}\n" for i in range(messages))
+    args = ["--csv", path.name, "--output", "labels.csv"]
+    done = run_buffered([sys.executable, "-c", MEASURED, *args])
+    assert done.returncode == 0, done.stderr
+    assert len(table(project / "labels.csv")) == messages
+    return int(done.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no peak of memory to read")
+def test_memory_does_not_grow_with_the_file(project: Path) -> None:
+    """Five thousand messages more are 20 MB: half of that would show that they are kept."""
+    few, many = (peak_memory_for(project, messages) for messages in (1_000, 6_000))
+    assert many - few < 10
