@@ -10,7 +10,11 @@ GPU_PACKAGES := triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint bench bench-quick mlflow plots lock setup
+.PHONY: help repro report experiments experiment seeds test lint bench bench-quick mlflow register \
+  serve pr-report plots lock setup
+BASE ?= main
+SEEDS ?= 5
+PORT ?= 5001
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +24,19 @@ repro: $(READY) ## Run the pipeline and show the results
 	@python -m spam_gpt2.summary
 	dvc repro
 	@python -m spam_gpt2.summary --holdout
+
+report: $(READY) ## Calibration, robustness, mistakes and more, in reports/index.html
+	dvc repro --all-pipelines
+	@echo "Open reports/index.html; the model card is reports/model_card.md"
+
+experiments: $(READY) ## Run all named experiments, and write their table
+	python -m spam_gpt2.experiments
+
+experiment: $(READY) ## Run one, or a group: make experiment NAME=lora
+	python -m spam_gpt2.experiments $(NAME)
+
+seeds: $(READY) ## Mean and spread over seeds: make seeds NAME=default SEEDS=5
+	python -m spam_gpt2.experiments $(NAME) --seeds $(SEEDS)
 
 test: $(READY) ## Run the tests
 	python -m pytest
@@ -36,6 +53,15 @@ bench-quick: $(READY) ## The same with fewer messages (3 minutes)
 
 mlflow: $(READY) ## Open the comparison of runs in MLflow's user interface
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000
+
+register: $(READY) ## Register the classifier; it becomes champion if it beats the present one
+	python -m spam_gpt2.registry
+
+serve: $(READY) ## Answer at http://127.0.0.1:5001/invocations with the champion (PORT=5001)
+	python -m spam_gpt2.registry serve --port $(PORT)
+
+pr-report: $(READY) ## What the working tree changes in the results: make pr-report BASE=main
+	python -m spam_gpt2.pr_report --base "$(BASE)"
 
 plots: $(READY) ## Write dvc_plots/index.html, which opens without internet
 	dvc plots show
