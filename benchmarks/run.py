@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,33 @@ from random_checkpoint import STAND_IN_DIR, write_random_checkpoint
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 COPIED = ("stages", "src", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore", ".gitignore")
-TRAINABLE = ("last_block", "last_two_blocks", "all", "head_only")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    messages: int  # the smallest number whose features are timed
+    steps: int  # of a recipe that are timed
+    trainable: tuple[str, ...]
+    learning_rates: tuple[float, ...]  # of the experiments that follow the first run
+    growth: tuple[tuple[str, int], ...]  # model size, and how many times the messages
+
+
+FULL = Scale(
+    messages=128,
+    steps=8,
+    trainable=("last_block", "last_two_blocks", "all", "head_only"),
+    learning_rates=(4.0e-5, 3.0e-5, 2.0e-5),
+    growth=(("124M", 1), ("124M", 2), ("124M", 4), ("124M", 8), ("355M", 1)),
+)
+QUICK = Scale(
+    messages=16,
+    steps=2,
+    trainable=("last_block",),
+    learning_rates=(4.0e-5,),
+    growth=(("124M", 1), ("124M", 2)),
+)
 
 
 class Workspace:
@@ -50,10 +77,10 @@ class Workspace:
             self._shorten()
 
     def _shorten(self) -> None:
-        """Take the first 400 messages of the collection for all there are."""
+        """Take the first 200 messages of the collection for all there are."""
         self.run("dvc", "repro", "download_data")
         lines = (self.folder / "data/raw/SMSSpamCollection").read_bytes().splitlines(True)
-        (self.folder / "first.tsv").write_bytes(b"".join(lines[:400]))
+        (self.folder / "first.tsv").write_bytes(b"".join(lines[:200]))
         self.set({"prepare": {"path": "first.tsv"}})
 
     def set(self, changes: dict[str, dict[str, Any]]) -> None:
@@ -118,12 +145,12 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def pipeline_tables(work: Workspace) -> tuple[list[str], float]:
+def pipeline_tables(work: Workspace, scale: Scale) -> tuple[list[str], float]:
     """The pipeline from nothing and one more experiment: its tables, and the latter's seconds."""
     first = work.timed("dvc", "repro")
     stages = work.stages()
     seconds = []
-    for rate in (4.0e-5, 3.0e-5, 2.0e-5):
+    for rate in scale.learning_rates:
         work.set({"finetune": {"learning_rate": rate}})
         seconds.append(work.timed("dvc", "repro"))
     experiment = statistics.median(seconds)
@@ -141,17 +168,17 @@ def pipeline_tables(work: Workspace) -> tuple[list[str], float]:
     return lines, experiment
 
 
-def training_table(work: Workspace, experiment: float, steps: int) -> list[str]:
+def training_table(work: Workspace, experiment: float, scale: Scale) -> list[str]:
     """Whole fine-tunings of the three, side by side, for each choice of what is trained."""
     lines = [
         "## Fine-tuning, features and evaluation included", "",
         "Seconds for 5 epochs; in brackets, how many times longer than this project.", "",
         "| trainable | this project | plain recipe | transformers |", "| --- | --: | --: | --: |",
     ]  # fmt: skip
-    for trainable in TRAINABLE:
-        ours = work.measure("ours", trainable=trainable, steps=3 * steps)["whole"]
+    for trainable in scale.trainable:
+        ours = work.measure("ours", trainable=trainable, steps=3 * scale.steps)["whole"]
         plain, hf = (
-            work.measure("recipe", which=which, trainable=trainable, steps=steps)["whole"]
+            work.measure("recipe", which=which, trainable=trainable, steps=scale.steps)["whole"]
             for which in ("plain", "transformers")
         )
         lines.append(
@@ -189,7 +216,7 @@ def rate_table(work: Workspace, messages: int) -> list[str]:
     ]  # fmt: skip
 
 
-def growth_table(work: Workspace, messages: int) -> list[str]:
+def growth_table(work: Workspace, scale: Scale) -> list[str]:
     """Features of 1, 2, 4 and 8 times the messages, and of the next larger model."""
     lines = [
         "## Growth of cost: features", "",
@@ -197,8 +224,8 @@ def growth_table(work: Workspace, messages: int) -> list[str]:
         "| size | messages | tokens | seconds | ms a token | memory |",
         "| --- | --: | --: | --: | --: | --: |",
     ]  # fmt: skip
-    for size, times in (("124M", 1), ("124M", 2), ("124M", 4), ("124M", 8), ("355M", 1)):
-        m = work.measure("features", size=size, messages=messages * times)
+    for size, times in scale.growth:
+        m = work.measure("features", size=size, messages=scale.messages * times)
         lines.append(
             f"| {size} | {m['messages']:,} | {m['tokens']:,} | {m['seconds']:.1f} "
             f"| {1000 * m['seconds'] / m['tokens']:.2f} | {m['peak_mb']:,} MB "
@@ -216,19 +243,19 @@ def main() -> None:
         help="folder with GPT-2's encoder.json and vocab.bpe; the stand-in's makes messages longer",
     )  # fmt: skip
     args = parser.parse_args()
-    messages, steps = (16, 2) if args.quick else (128, 12)
+    scale = QUICK if args.quick else FULL
     with tempfile.TemporaryDirectory(prefix="spam-gpt2-bench-") as folder:
         checkpoint_dir = Path(folder) / "checkpoint"
         write_random_checkpoint(checkpoint_dir, "124M", args.vocabulary.resolve())
         work = Workspace(Path(folder) / "project", checkpoint_dir, args.quick)
-        pipeline, experiment = pipeline_tables(work)
+        pipeline, experiment = pipeline_tables(work, scale)
         report = [
             "# Speed and memory", "", f"Made by `make bench{'-quick' * args.quick}`.", "",
             *machine(args.vocabulary), "",
-            *training_table(work, experiment, steps),
-            *rate_table(work, 8 * messages),
+            *training_table(work, experiment, scale),
+            *rate_table(work, 8 * scale.messages),
             *pipeline,
-            *growth_table(work, messages),
+            *growth_table(work, scale),
         ]  # fmt: skip
     name = "results-quick.md" if args.quick else "results.md"
     (HERE / name).write_text("\n".join(report), encoding="utf-8")
