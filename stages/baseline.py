@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-
+from spam_gpt2.baseline import fit_baseline
 from spam_gpt2.console import run_stage
 from spam_gpt2.evaluation import label_ids, write_evaluation
 from spam_gpt2.files import read_json
@@ -20,11 +17,8 @@ def main() -> None:
     params = load_params()
     labels = read_json(PREPARED_DIR / "labels.json")
     splits = {split: read_split(PREPARED_DIR / f"{split}.csv") for split in SPLITS}
-    model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, params.baseline.ngrams), sublinear_tf=True),
-        LogisticRegression(C=params.baseline.inverse_regularization, max_iter=1000),
-    )
-    model.fit(splits["train"]["text"], label_ids(splits["train"], labels))
+    train = splits["train"]
+    model = fit_baseline(train["text"], label_ids(train, labels), params.baseline)
     predicted = {
         split: (messages, model.predict_proba(messages["text"]))
         for split, messages in splits.items()

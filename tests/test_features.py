@@ -159,6 +159,40 @@ def test_features_need_no_gradient_and_leave_none(
 
 
 @every_cut
+def test_a_subset_is_what_is_extracted_from_its_texts_alone(
+    tiny_gpt2: GPT2, tokenizer: tiktoken.Encoding, cut: int
+) -> None:
+    classifier = build(tiny_gpt2)
+    chosen = [7, 4, 2, 0, 9, 1]  # out of order, repeated texts and the empty one among them
+    subset = extract(classifier, tokenizer, cut).subset(torch.tensor(chosen))
+    alone = extract(classifier, tokenizer, cut, [TEXTS[i] for i in chosen])
+    assert len(subset) == len(chosen)
+    assert torch.equal(subset.labels, alone.labels)
+    assert len(subset.messages.tokens) == len(alone.messages.tokens)
+    assert (subset.hidden is None) == (alone.hidden is None)
+    if cut:
+        assert subset.hidden.shape == alone.hidden.shape
+    assert_close(all_logits(classifier, subset), all_logits(classifier, alone))
+    some = torch.tensor([3, 0, 5])
+    with torch.inference_mode():
+        assert_close(subset.logits(classifier, some), alone.logits(classifier, some))
+        assert_close(subset.plain_logits(classifier, some), alone.plain_logits(classifier, some))
+
+
+@every_cut
+def test_all_messages_in_order_are_the_features_themselves(
+    tiny_gpt2: GPT2, tokenizer: tiktoken.Encoding, cut: int
+) -> None:
+    features = extract(build(tiny_gpt2), tokenizer, cut)
+    subset = features.subset(torch.arange(len(TEXTS)))
+    for name in ("tokens", "offsets", "rows"):
+        assert torch.equal(getattr(subset.messages, name), getattr(features.messages, name))
+    assert torch.equal(subset.hidden_offsets, features.hidden_offsets)
+    if cut:
+        assert torch.equal(subset.hidden, features.hidden)
+
+
+@every_cut
 @every_position
 def test_features_come_back_from_their_file(
     tmp_path: Path, tiny_gpt2: GPT2, tokenizer: tiktoken.Encoding, cut: int, position: str

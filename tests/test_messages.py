@@ -12,6 +12,7 @@ from spam_gpt2.messages import (
     concatenate,
     encode_messages,
     equal_length_batches,
+    pack_messages,
     pad,
 )
 from spam_gpt2.model import split_runs
@@ -62,6 +63,17 @@ def test_messages_with_the_same_tokens_are_kept_once(
     seen = [tuple(tokens_of(messages, row)) for row in range(len(texts))]
     assert len(messages.lengths) == len(set(seen))
     assert messages.lengths.sum() == len(messages.tokens) == sum(map(len, set(seen)))
+
+
+def test_token_ids_are_packed_as_texts_are(tokenizer: tiktoken.Encoding) -> None:
+    encoded = [[5, 6, 7], [], [5, 6, 7, 8], [9], [5, 6, 7]]
+    messages = pack_messages(encoded, tokenizer.eot_token, 3)
+    end = [tokenizer.eot_token]
+    seen = [tokens_of(messages, row) for row in range(len(encoded))]
+    assert seen == [[5, 6, 7], end, [5, 6, 7], [9], [5, 6, 7]]
+    assert len(messages.lengths) == 3
+    padded = pack_messages(encoded, tokenizer.eot_token, 3, pad=True)
+    assert tokens_of(padded, 3) == [9, *end, *end]
 
 
 def test_types_are_those_that_are_documented(tokenizer: tiktoken.Encoding) -> None:

@@ -95,6 +95,13 @@ def test_good_values_are_taken(key: str, value: Any) -> None:
         ("classifier.position", "middle", "classifier.position: "),
         ("evaluate.confidence", 95, "evaluate.confidence: "),
         ("evaluate.resamples", 3, "evaluate.resamples: "),
+        ("calibrate.false_positive_rate", 1, "calibrate.false_positive_rate: "),
+        ("calibrate.bins", 1, "calibrate.bins: "),
+        ("robustness.word_share", 1.5, "robustness.word_share: "),
+        ("explain.mistakes", 0, "explain.mistakes: "),
+        ("learning_curve.sizes", [], "learning_curve.sizes: "),
+        ("learning_curve.sizes", [64, 0], "learning_curve.sizes.1: "),
+        ("learning_curve.repeats", 0, "learning_curve.repeats: "),
         ("track.experiment", "", "track.experiment: "),
     ],
 )

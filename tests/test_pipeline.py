@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import os
@@ -19,8 +20,15 @@ from spam_gpt2.checkpoint import OPENAI_FILES
 from spam_gpt2.files import sha256_of
 
 ROOT = Path(__file__).parent.parent
-COPIED = ("stages", "src", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+COPIED = (
+    "stages", "src", "dvc.yaml", "reports/dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore",
+    ".gitignore",
+)  # fmt: skip
 TARGETS = ("track", "evaluate_holdout", "probe_gpt2")
+ANALYSES = tuple(
+    f"reports/dvc.yaml:{stage}"
+    for stage in ("calibrate", "compare", "robustness", "explain", "learning_curve")
+)
 WORDS = {
     "ham": ["home", "dinner", "later", "tomorrow", "love", "meeting", "school", "bus", "ok"],
     "spam": ["free", "prize", "win", "cash", "claim", "call", "urgent", "txt", "reward"],
@@ -76,6 +84,13 @@ class Clone:
         assert not check or done.returncode == 0, done.stdout
         return done.stdout
 
+    def cloned(self, folder: Path) -> Clone:
+        """A clone of what is committed, as a colleague would make it."""
+        self.run("git", "clone", "-q", ".", str(folder))
+        other = copy.copy(self)
+        other.folder = folder
+        return other
+
     def repro(self, *targets: str) -> list[str]:
         """`dvc repro`; the names of the stages that ran."""
         output = self.run("dvc", "repro", *(targets or TARGETS))
@@ -116,6 +131,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint_dir: Path) -
         finetune__learning_rate=0.01,
         finetune__epochs=2,
         evaluate__resamples=100,
+        learning_curve__sizes=[40, 1000],
+        learning_curve__repeats=1,
     )
     made.run("git", "add", "--all")
     made.run("git", "commit", "-qm", "start")
@@ -126,13 +143,35 @@ OUTPUTS = ("data", "metrics", "plots", "models/classifier", "reports/probe.md")
 
 
 def test_the_pipeline_runs_once_and_then_has_nothing_to_do(clone: Clone) -> None:
-    assert len(clone.repro()) == 12
+    assert len(clone.repro()) == 13
     gpt2 = clone.json("metrics/gpt2.json")
     assert gpt2["weights"] == "gpt2-mini"
     assert clone.json("metrics/data.json")["splits"]["holdout"]["ham"] == 100
     assert clone.json("metrics/holdout.json")["ham"]["messages"] == 100
     assert gpt2["train"]["accuracy"] > 0.9  # the words give every message away
     assert clone.repro() == []
+
+
+def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) -> None:
+    assert clone.repro(*ANALYSES) == list(ANALYSES)
+    gpt2 = clone.json("metrics/gpt2.json")
+    names = ("calibration", "comparison", "robustness", "errors", "learning_curve")
+    found = {name: clone.json(f"metrics/{name}.json") for name in names}
+    assert {metrics["weights"] for metrics in found.values()} == {"gpt2-mini"}
+    accuracy = pytest.approx(gpt2["test"]["accuracy"], abs=1e-6)
+    assert found["calibration"]["argmax"]["test"]["accuracy"] == accuracy
+    assert found["robustness"]["gpt2"]["unchanged"]["accuracy"] == accuracy
+    assert set(found["learning_curve"]["gpt2"]) == {"40", "140"}
+    assert found["learning_curve"]["gpt2"]["140"]["mean"] == accuracy  # trained as in finetune
+    mistakes = len(clone.json("reports/errors.json")["mistakes"])
+    assert found["errors"]["mistakes"]["total"] >= mistakes
+    baseline = clone.json("metrics/baseline.json")["test"]["accuracy"]
+    difference = gpt2["test"]["accuracy"] - baseline
+    assert found["comparison"]["test"]["accuracy_difference"] == pytest.approx(difference, abs=2e-6)
+    assert found["calibration"]["at_threshold"]["validation"]["false_positive_rate"] <= 0.01
+    assert found["calibration"]["at_threshold"]["holdout"].keys() == {
+        "false_positive_rate", "intervals",
+    }  # fmt: skip
 
 
 def test_a_changed_learning_rate_reruns_finetuning_and_what_follows(clone: Clone) -> None:
@@ -177,6 +216,30 @@ def _mlflow_tags(clone: Clone) -> set[str]:
         return {value for (value,) in rows}
 
 
+def test_a_clone_that_pulls_computes_nothing_again(clone: Clone, tmp_path: Path) -> None:
+    clone.repro()
+    clone.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    clone.run("git", "add", "--all")
+    clone.run("git", "commit", "-qm", "a remote")
+    clone.run("dvc", "push")
+    assert "Everything is up to date" in clone.run("dvc", "push")
+    weights = (clone.folder / "models/gpt2/weights.safetensors").stat().st_size
+    stored = [path.stat().st_size for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert stored.count(weights) == 1
+    assert sum(size > weights * 0.9 for size in stored) == 1  # nor as OpenAI's checkpoint
+    other = clone.cloned(tmp_path / "other")
+    other.run("dvc", "pull")
+    assert "up to date" in other.run("dvc", "status", "dvc.yaml")
+    assert other.repro() == []
+    assert other.digests(*OUTPUTS) == clone.digests(*OUTPUTS)
+    main = other.run("git", "branch", "--show-current").strip()
+    other.run("git", "checkout", "-qb", "change")
+    other.set(finetune__epochs=3)
+    assert other.repro("evaluate") == ["check_params", "finetune", "evaluate"]
+    changed = json.loads(other.run("dvc", "metrics", "diff", "--json", main))
+    assert changed["metrics/training.json"]["train_loss"]["diff"] != 0
+
+
 def test_three_classes_of_a_users_own_file_need_parameters_only(clone: Clone) -> None:
     counts = {"ham": 90, "spam": 60, "news": 70}
     write_messages(clone.folder / "own.csv", ["ham", "spam", "news"], counts)
@@ -187,3 +250,11 @@ def test_three_classes_of_a_users_own_file_need_parameters_only(clone: Clone) ->
     assert actual == {"news", "ham", "spam"}
     assert clone.json("models/classifier/classifier.json")["labels"] == ["news", "ham", "spam"]
     assert clone.json("metrics/holdout.json")["ham"]["messages"] == 30
+    clone.repro(*ANALYSES[:4])
+    calibration = clone.json("metrics/calibration.json")
+    assert "no threshold" in calibration["calibration"]["of"]
+    assert "threshold" not in calibration
+    assert clone.json("metrics/robustness.json")["gpt2"]["upper_case"].keys() == {
+        "accuracy", "accuracy_change",
+    }  # fmt: skip
+    assert clone.json("reports/errors.json")["tokens"].keys() == {"news", "ham", "spam"}

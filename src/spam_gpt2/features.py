@@ -35,6 +35,17 @@ class Features:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def subset(self, indices: Tensor) -> Features:
+        """Features of some of the N messages, in the order given, with no trace of the others."""
+        distinct, rows = self.messages.rows[indices].unique(return_inverse=True)
+        tokens, offsets = _gather(self.messages.tokens, self.messages.offsets, distinct)
+        messages, labels = Messages(tokens, offsets, rows), self.labels[indices]
+        if self.hidden is None:
+            return Features(messages, labels, self.cut, None, offsets)
+        return Features(
+            messages, labels, self.cut, *_gather(self.hidden, self.hidden_offsets, distinct)
+        )
+
     def logits(self, classifier: GPT2Classifier, indices: Tensor) -> Tensor:
         """Class logits of some of the N messages, the cached part taken from here: (B, K)."""
         distinct = self.messages.rows[indices]
@@ -72,6 +83,12 @@ def extract_features(
             hidden[places.flatten()] = x
             bar.update(len(tokens))
     return Features(messages, labels, cut, hidden, offsets)
+
+
+def _gather(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """Some messages of a flat tensor, end to end, and where each begins and the last ends."""
+    lengths = (offsets[indices + 1] - offsets[indices]).tolist()
+    return concatenate(flat, offsets, indices)[0], torch.tensor([0, *lengths]).cumsum(0)
 
 
 def all_logits(classifier: GPT2Classifier, features: Features) -> Tensor:

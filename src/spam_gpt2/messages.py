@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import tiktoken
@@ -42,7 +42,13 @@ def encode_messages(
     is that one token, since a message needs a last token to decide at.
     """
     encoded = tokenizer.encode_ordinary_batch(list(texts), num_threads=2)
-    filler = tokenizer.eot_token
+    return pack_messages(encoded, tokenizer.eot_token, max_length, pad=pad)
+
+
+def pack_messages(
+    encoded: Iterable[list[int]], filler: int, max_length: int, *, pad: bool = False
+) -> Messages:
+    """Messages that are token ids already, cut and filled up as by `encode_messages`."""
     distinct: dict[tuple[int, ...], int] = {}
     rows = []
     for tokens in encoded:

@@ -112,6 +112,28 @@ class Baseline(Section):
     inverse_regularization: Annotated[Float, Field(gt=0)]
 
 
+class Calibrate(Section):
+    false_positive_rate: Annotated[Float, Field(ge=0, lt=1)]
+    bins: Annotated[int, Field(ge=2)]
+
+
+class Robustness(Section):
+    word_share: Annotated[Float, Field(ge=0, le=1)]
+    letter_share: Annotated[Float, Field(ge=0, le=1)]
+    seed: Seed
+
+
+class Explain(Section):
+    mistakes: Count
+    tokens: Count
+
+
+class LearningCurve(Section):
+    sizes: Annotated[list[Count], Field(min_length=1)]
+    repeats: Count
+    seed: Seed
+
+
 class Track(Section):
     enabled: bool
     experiment: Annotated[str, Field(min_length=1)]
@@ -128,6 +150,10 @@ class Params(Section):
     finetune: Finetune
     evaluate: Evaluate
     baseline: Baseline
+    calibrate: Calibrate
+    robustness: Robustness
+    explain: Explain
+    learning_curve: LearningCurve
     track: Track
 
     @model_validator(mode="after")
@@ -191,10 +217,11 @@ def check_params(values: Any, path: Path = PARAMS_PATH) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{path}: {_describe(error)}") from None
+        raise InputError(f"{path}: {describe_error(error)}") from None
 
 
-def _describe(error: ValidationError) -> str:
+def describe_error(error: ValidationError) -> str:
+    """The first of the errors in a few words, its key in front."""
     errors = error.errors()
     first = errors[0]
     branches = ("literal[", "constrained-", "function-", "int", "list[")

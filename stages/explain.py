@@ -1,0 +1,59 @@
+"""The most confident mistakes on the test set, and the tokens that drove each of them."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from spam_gpt2.console import run_stage
+from spam_gpt2.errors import confident_mistakes, errors_report, explain, quoted
+from spam_gpt2.evaluation import read_predictions
+from spam_gpt2.figures import save_bars
+from spam_gpt2.files import write_csv, write_json, write_text
+from spam_gpt2.params import load_params
+from spam_gpt2.predict import Predictor
+
+REPORTS_DIR = Path("reports")
+PLOTS_DIR = Path("plots/explain")
+
+
+def main() -> None:
+    params, predictor = load_params().explain, Predictor.load()
+    card = predictor.card
+    predicted = read_predictions(Path("data/predictions/gpt2/test.csv"), card.labels)
+    mistakes = confident_mistakes(predicted, card.labels)
+    distinct = mistakes.drop_duplicates("text")[: params.mistakes]
+    explained = explain(predictor, distinct, params.tokens)
+    total = len(predicted[0])
+    report = errors_report(card.weights, total, len(mistakes), explained)
+    model = {"weights": card.weights, "weights_sha256": card.weights_sha256}
+    write_json(REPORTS_DIR / "errors.json", model | explained)
+    write_text(REPORTS_DIR / "errors.md", report)
+    counts = {label: int((mistakes["label"] == label).sum()) for label in card.labels}
+    metrics = model | {"messages": total, "mistakes": {"total": len(mistakes), **counts}}
+    write_json(Path("metrics/errors.json"), metrics)
+    write_plots(explained["tokens"])
+
+
+def write_plots(tokens: dict[str, list[dict]]) -> None:
+    """Each class's most telling tokens, as a table and as a picture."""
+    rows = [{"label": label, **token} for label, found in tokens.items() for token in found]
+    columns = ["label", "text", "score", "places"]
+    write_csv(PLOTS_DIR / "tokens.csv", pd.DataFrame(rows, columns=columns))
+    panels = {
+        f"for {label}": pd.DataFrame(
+            {"score": [t["score"] for t in found]}, [drawable(t["text"]) for t in found]
+        )
+        for label, found in tokens.items()
+    }
+    save_bars(
+        PLOTS_DIR / "tokens.png", panels, title="Mean log-odds that a token adds in the mistakes"
+    )
+
+
+def drawable(token: str) -> str:
+    """A token in characters that the pictures' font has."""
+    return quoted(token).encode("latin-1", "backslashreplace").decode("latin-1")
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)

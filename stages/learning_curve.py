@@ -1,0 +1,69 @@
+"""Test accuracy against the number of labelled messages, of GPT-2 and of the baseline."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spam_gpt2.console import run_stage, say
+from spam_gpt2.evaluation import label_ids
+from spam_gpt2.features import load_features
+from spam_gpt2.figures import save_curves
+from spam_gpt2.files import read_json, write_csv, write_json
+from spam_gpt2.learning_curve import (
+    baseline_accuracy,
+    gpt2_accuracy,
+    stratified_order,
+    usable_sizes,
+)
+from spam_gpt2.params import load_params
+from spam_gpt2.sms import read_split
+from spam_gpt2.splits import SPLITS
+from spam_gpt2.trainable import untrained_classifier
+from spam_gpt2.weights import Origin
+
+WEIGHTS_DIR = Path("models/gpt2")
+PLOTS_DIR = Path("plots/learning_curve")
+
+
+def main() -> None:
+    params, labels = load_params(), read_json(Path("data/prepared/labels.json"))
+    train, test = (read_split(Path(f"data/prepared/{split}.csv")) for split in ("train", "test"))
+    features = {s: load_features(Path(f"data/features/{s}.safetensors")) for s in SPLITS}
+    actual, runs = label_ids(train, labels), []
+    for repeat in range(params.learning_curve.repeats):
+        random = np.random.default_rng([params.learning_curve.seed, repeat])
+        order = stratified_order(actual, random)
+        settings = params.finetune.model_copy(update={"seed": params.finetune.seed + repeat})
+        for size in usable_sizes(params.learning_curve.sizes, actual):
+            indices = np.sort(order[:size])
+            classifier, origin = untrained_classifier(
+                WEIGHTS_DIR, len(labels), params.classifier, settings
+            )
+            gpt2 = gpt2_accuracy(classifier, features, indices, settings)
+            baseline = baseline_accuracy(train.iloc[indices], test, labels, params.baseline)
+            say(f"{size} messages, repeat {repeat + 1}: GPT-2 {gpt2:.1%}, baseline {baseline:.1%}")
+            runs.append((size, repeat + 1, gpt2, baseline))
+    columns = ["messages", "repeat", "gpt2", "baseline"]
+    write_results(pd.DataFrame(runs, columns=columns).round(6), origin)
+
+
+def write_results(runs: pd.DataFrame, origin: Origin) -> None:
+    """Every run and the mean by number of messages, as tables, picture and metrics."""
+    by_size = runs.groupby("messages")
+    means = by_size[["gpt2", "baseline"]].mean().round(6)
+    write_csv(PLOTS_DIR / "runs.csv", runs)
+    write_csv(PLOTS_DIR / "accuracy.csv", means.reset_index())
+    names = {"gpt2": origin.name, "baseline": "baseline"}
+    curves = {name: (means.index.to_numpy(), means[m].to_numpy()) for m, name in names.items()}
+    axes = {"x": "training messages", "y": "test accuracy", "log_x": True}
+    save_curves(PLOTS_DIR / "accuracy.png", curves, title="Learning curve", **axes)
+    metrics = {"weights": origin.name, "weights_sha256": origin.sha256}
+    for model in names:
+        spread = by_size[model].agg(["mean", "min", "max"]).round(6)
+        metrics[model] = {str(size): row for size, row in spread.to_dict("index").items()}
+    write_json(Path("metrics/learning_curve.json"), metrics)
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)

@@ -1,0 +1,20 @@
+"""The model card: data, weights, licences, intended use, limits and figures with intervals."""
+
+from pathlib import Path
+
+from spam_gpt2.console import run_stage
+from spam_gpt2.files import read_json, write_text
+from spam_gpt2.model_card import model_card
+from spam_gpt2.params import load_params
+
+METRICS = ("gpt2", "baseline", "holdout", "data", "training")
+
+
+def main() -> None:
+    metrics = {name: read_json(Path(f"metrics/{name}.json")) for name in METRICS}
+    card = model_card(**metrics, params=load_params().model_dump())
+    write_text(Path("reports/model_card.md"), card)
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)

@@ -1,0 +1,55 @@
+"""One page with all results, which opens without internet: reports/index.html."""
+
+import csv
+from pathlib import Path
+
+from spam_gpt2.console import run_stage
+from spam_gpt2.files import read_json, write_text
+from spam_gpt2.params import PARAMS_PATH, load_params
+from spam_gpt2.report_page import read_pictures, render_report
+
+METRICS = (
+    "gpt2", "baseline", "holdout", "data", "tokens", "training", "calibration", "comparison",
+    "robustness",
+)  # fmt: skip
+PICTURES = [
+    "gpt2/confusion_test", "baseline/confusion_test", "gpt2/roc", "gpt2/precision_recall",
+    "finetune/loss", "finetune/accuracy", "calibrate/reliability", "robustness/robustness",
+    "learning_curve/accuracy", "explain/tokens",
+]  # fmt: skip
+REPORTS_DIR = Path("reports")
+
+
+def main() -> None:
+    experiments = read_experiments(REPORTS_DIR / "experiments.csv")
+    context = {name: read_json(Path(f"metrics/{name}.json")) for name in METRICS}
+    context |= {
+        "params": load_params().model_dump(),
+        "params_text": PARAMS_PATH.read_text(encoding="utf-8"),
+        "errors": read_json(REPORTS_DIR / "errors.json"),
+        "probe": (REPORTS_DIR / "probe.md").read_text(encoding="utf-8"),
+        "experiments": experiments,
+        "experiments_note": "Test accuracies in per cent; seconds are of a whole execution.",
+        "leak": leak(experiments),
+    }
+    pictures = read_pictures(Path("plots"), PICTURES) | read_pictures(REPORTS_DIR, ["experiments"])
+    page = render_report(context, pictures)
+    write_text(REPORTS_DIR / "index.html", page)
+
+
+def read_experiments(path: Path) -> list[dict[str, str]]:
+    """The table that `make experiments` wrote, which is in git."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def leak(experiments: list[dict[str, str]]) -> dict[str, float]:
+    """Test accuracy with and without texts that stand in two splits; empty when not run."""
+    accuracy = {row["experiment"]: float(row["test %"]) for row in experiments}
+    if not {"default", "leaky"} <= accuracy.keys():
+        return {}
+    return {"leaky": accuracy["leaky"], "leak-free": accuracy["default"]}
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)

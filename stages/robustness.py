@@ -1,0 +1,69 @@
+"""The test messages written another way: what is left of the figures."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spam_gpt2.baseline import fit_baseline
+from spam_gpt2.console import run_stage
+from spam_gpt2.evaluation import label_ids
+from spam_gpt2.figures import save_bars
+from spam_gpt2.files import write_csv, write_json
+from spam_gpt2.params import load_params
+from spam_gpt2.perturbations import perturb
+from spam_gpt2.predict import Predictor
+from spam_gpt2.robustness import robustness_table
+from spam_gpt2.sms import read_split
+
+PLOTS_DIR = Path("plots/robustness")
+
+
+def main() -> None:
+    params, predictor = load_params(), Predictor.load()
+    card, labels = predictor.card, predictor.card.labels
+    train, test = (read_split(Path(f"data/prepared/{split}.csv")) for split in ("train", "test"))
+    baseline = fit_baseline(train["text"], label_ids(train, labels), params.baseline)
+
+    def gpt2(texts: list[str]) -> np.ndarray:
+        return np.array([labels.index(p.label) for p in predictor.predict(texts)])
+
+    texts, actual = test["text"].tolist(), label_ids(test, labels)
+    written = perturb(texts, **params.robustness.model_dump())
+    tables = {
+        model: robustness_table(
+            actual, {name: predict(texts) for name, texts in written.items()}, len(labels)
+        )
+        for model, predict in (("gpt2", gpt2), ("baseline", baseline.predict))
+    }
+    write_plots(tables, card.weights)
+    metrics = {
+        "weights": card.weights,
+        "weights_sha256": card.weights_sha256,
+        "messages": len(texts),
+        "messages_changed": {
+            name: sum(old != new for old, new in zip(texts, others, strict=True))
+            for name, others in written.items()
+        },
+        **{model: table.to_dict("index") for model, table in tables.items()},
+    }
+    write_json(Path("metrics/robustness.json"), metrics)
+
+
+def write_plots(tables: dict[str, pd.DataFrame], weights: str) -> None:
+    """The figures of each classifier as a table, and of both side by side as a picture."""
+    for model, table in tables.items():
+        write_csv(PLOTS_DIR / f"{model}.csv", table.reset_index(names="writing"))
+    gpt2, baseline = tables.values()
+    panels = {
+        figure.replace("_", " "): pd.DataFrame(
+            {weights: gpt2[figure], "baseline": baseline[figure]}
+        )
+        for figure in gpt2
+        if not figure.endswith("_change")
+    }
+    save_bars(PLOTS_DIR / "robustness.png", panels, title="Test messages written another way")
+
+
+if __name__ == "__main__":
+    run_stage(main, __file__)
