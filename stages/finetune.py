@@ -9,7 +9,7 @@ from spam_gpt2.classifier import trained_tensors
 from spam_gpt2.console import run_stage
 from spam_gpt2.features import load_features
 from spam_gpt2.figures import save_curves
-from spam_gpt2.files import read_json, write_csv, write_json
+from spam_gpt2.files import InputError, read_json, write_csv, write_json
 from spam_gpt2.params import load_params
 from spam_gpt2.plan import load_plan
 from spam_gpt2.trainable import untrained_classifier
@@ -24,12 +24,14 @@ def main() -> None:
     params = load_params()
     chosen, settings = params.classifier, params.finetune
     labels = read_json(Path("data/prepared/labels.json"))
+    plan = load_plan()
     classifier, origin = untrained_classifier(WEIGHTS_DIR, len(labels), chosen, settings)
     train, validation = (
         load_features(FEATURES_DIR / f"{split}.safetensors") for split in ("train", "validation")
     )
+    if {train.cut, validation.cut} != {plan.cut}:
+        raise InputError(f"{FEATURES_DIR}: not the features that the plan asks for; `dvc repro`")
     curves = finetune(classifier, train, validation, settings)
-    plan = load_plan()
     card = Card(
         labels=labels,
         position=chosen.position,

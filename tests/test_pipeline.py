@@ -14,10 +14,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from spam_gpt2.checkpoint import OPENAI_FILES
 from spam_gpt2.files import sha256_of
+from spam_gpt2.weights import load_tensors
 
 ROOT = Path(__file__).parent.parent
 COPIED = (
@@ -178,6 +180,24 @@ def test_a_changed_learning_rate_reruns_finetuning_and_what_follows(clone: Clone
     clone.set(finetune__learning_rate=0.005)
     ran = clone.repro()
     assert ran == ["check_params", "finetune", "evaluate", "track", "evaluate_holdout"]
+
+
+def test_what_is_trained_decides_what_is_computed_beforehand(clone: Clone) -> None:
+    clone.set(finetune__trainable="last_two_blocks")
+    ran = clone.repro("track")
+    assert ran == [
+        "check_params", "plan_features", "extract_features", "finetune", "evaluate", "track"
+    ]  # fmt: skip
+    trained = load_tensors(clone.folder / "models/classifier/classifier.safetensors")
+    before = load_tensors(clone.folder / "models/gpt2/weights.safetensors")
+    for block in (1, 2):  # of three
+        name = f"h.{block}.mlp.c_fc.weight"
+        assert not torch.equal(trained[f"gpt2.{name}"], before[name])
+    clone.set(finetune__trainable="last_block")
+    clone.set(classifier__position="first_token")  # the same plan: the cache has its features
+    assert "extract_features" not in clone.repro("track")
+    clone.set(classifier__position="last_token")
+    clone.repro()
 
 
 def test_the_same_inputs_give_the_same_bytes(clone: Clone) -> None:
