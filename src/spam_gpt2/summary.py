@@ -42,6 +42,7 @@ def results(root: Path) -> str:
 Look next:
   plots/gpt2/confusion_test.png       the confusion matrix of the test set
   dvc plots show                      loss, accuracy, ROC and more in one page
+  make report                         threshold, robustness, mistakes: reports/index.html
   make mlflow                         all runs side by side
   dvc exp run -S finetune.epochs=3    change a parameter, compare with dvc exp show
   python -m spam_gpt2 "some message"  use the classifier (source .venv/bin/activate first)

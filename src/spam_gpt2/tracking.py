@@ -24,8 +24,7 @@ PATIENCE = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-DATA_PATHS = {
-    "messages": "data/raw/SMSSpamCollection",
+SPLIT_PATHS = {
     "train": "data/prepared/train.csv",
     "validation": "data/prepared/validation.csv",
     "test": "data/prepared/test.csv",
@@ -86,13 +85,14 @@ def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
     gpt2 = read_json(root / "metrics/gpt2.json")
     now = int(time.time() * 1000)
     metrics = [Metric(key, value, now, step) for key, value, step in metric_points(root)]
+    all_tags = tags(root, params, gpt2) | system_tags(root)
     run = client.create_run(experiment_id, run_name=run_name(params, gpt2["weights"]))
     run_id = run.info.run_id
     client.log_batch(
         run_id,
         metrics=metrics,
         params=[Param(key, value) for key, value in run_params(params, gpt2["weights"]).items()],
-        tags=[RunTag(key, value) for key, value in (tags(root, gpt2) | system_tags(root)).items()],
+        tags=[RunTag(key, value) for key, value in all_tags.items()],
     )
     for file, folder in run_files(root):
         client.log_artifact(run_id, str(root / file), folder)
@@ -162,7 +162,7 @@ def run_files(root: Path) -> Iterator[tuple[str, str | None]]:
     yield from ((f"metrics/{name}.json", "metrics") for name in METRICS)
 
 
-def tags(root: Path, gpt2: dict[str, Any]) -> dict[str, str]:
+def tags(root: Path, params: dict[str, Any], gpt2: dict[str, Any]) -> dict[str, str]:
     """Where the result comes from: weights, digests, git commit, DVC experiment."""
     values = {
         "weights": gpt2["weights"],
@@ -171,7 +171,7 @@ def tags(root: Path, gpt2: dict[str, Any]) -> dict[str, str]:
         "git_commit": _git_commit(root),
         "dvc_experiment": os.environ.get("DVC_EXP_NAME", ""),
     }
-    for name, path in DATA_PATHS.items():
+    for name, path in {"messages": params["prepare"]["path"], **SPLIT_PATHS}.items():
         if (root / path).is_file():
             values[f"data.{name}.sha256"] = sha256_of(root / path)
     return {key: value for key, value in values.items() if value}
