@@ -44,8 +44,8 @@ class Scale:
 
 
 FULL = Scale(
-    messages=128,
-    steps=8,
+    messages=64,
+    steps=6,
     trainable=("last_block", "last_two_blocks", "all", "head_only"),
     learning_rates=(4.0e-5, 3.0e-5, 2.0e-5),
     growth=(("124M", 1), ("124M", 2), ("124M", 4), ("124M", 8), ("355M", 1)),
