@@ -86,6 +86,11 @@ class Clone:
         assert not check or done.returncode == 0, done.stdout
         return done.stdout
 
+    def answer(self, *command: str) -> dict:
+        """The JSON that a command prints, behind whatever it warns of."""
+        output = self.run(*command)
+        return json.loads(output[output.index("{") :])
+
     def cloned(self, folder: Path) -> Clone:
         """A clone of what is committed, as a colleague would make it."""
         self.run("git", "clone", "-q", ".", str(folder))
@@ -223,9 +228,9 @@ def test_an_experiment_by_dvc_changes_one_parameter_and_is_in_mlflow(clone: Clon
     output = clone.run("dvc", "exp", "run", "-n", "slow", "-S", "finetune.epochs=1", *TARGETS[:1])
     assert "Ran experiment" in output
     assert "Running stage 'extract_features'" not in output
-    changed = json.loads(clone.run("dvc", "params", "diff", "--json"))
+    changed = clone.answer("dvc", "params", "diff", "--json")
     assert changed["params.yaml"]["finetune.epochs"] == {"old": 2, "new": 1, "diff": -1}
-    metrics = json.loads(clone.run("dvc", "metrics", "diff", "--json"))
+    metrics = clone.answer("dvc", "metrics", "diff", "--json")
     assert metrics["metrics/training.json"]["steps"]["diff"] < 0
     assert "slow" in _mlflow_tags(clone)
 
@@ -279,7 +284,7 @@ def test_a_clone_that_pulls_computes_nothing_again(clone: Clone, tmp_path: Path)
     other.run("git", "checkout", "-qb", "change")
     other.set(finetune__epochs=3)
     assert other.repro("evaluate") == ["check_params", "finetune", "evaluate"]
-    changed = json.loads(other.run("dvc", "metrics", "diff", "--json", main))
+    changed = other.answer("dvc", "metrics", "diff", "--json", main)
     assert changed["metrics/training.json"]["train_loss"]["diff"] != 0
 
 
