@@ -26,7 +26,8 @@ def card(weights: str = "gpt2-124M", **prepare: Any) -> str:
         baseline={"model": "TF-IDF", **side},
         holdout={"weights": weights, "ham": {"messages": 4080, "false_positive_rate": 0.0556,
                                              "interval": [0.049, 0.063]}},
-        data={"messages": {"total": 5574}, "splits": {"test": counts}, "also_in_train": {"test": 0}},
+        data={"messages": {"total": 5574}, "splits": {"test": counts},
+              "also_in_train": {"test": 0}},
         training={"trainable_parameters": 7089410},
         params=params,
     )  # fmt: skip
