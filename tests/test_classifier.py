@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from reference import reference_model
 from torch import Tensor
-from transformers import GPT2Config as ReferenceConfig
-from transformers import GPT2Model
 
 from spam_gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
 from spam_gpt2.files import InputError
@@ -48,24 +47,7 @@ def fast(classifier: GPT2Classifier, messages: list[Tensor], cut: int) -> Tensor
 
 def reference_logits(classifier: GPT2Classifier, messages: list[Tensor]) -> Tensor:
     """Each message alone through transformers' GPT-2; then the head, as its definition has it."""
-    config = classifier.gpt2.config
-    reference = GPT2Model(
-        ReferenceConfig(
-            vocab_size=config.n_vocab,
-            n_positions=config.n_ctx,
-            n_embd=config.n_embd,
-            n_head=config.n_head,
-            n_layer=config.n_layer,
-            bos_token_id=None,
-            eos_token_id=None,
-            attn_implementation="eager",
-        )
-    ).eval()
-    weights = classifier.gpt2.state_dict().items()
-    # Linear keeps (out, in), transformers' Conv1D (in, out).
-    reference.load_state_dict(
-        {name: w.T if name.startswith("h.") and w.ndim == 2 else w for name, w in weights}
-    )
+    reference = reference_model(classifier.gpt2)
     logits = []
     for message in messages:
         T = len(message)

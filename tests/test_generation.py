@@ -7,39 +7,13 @@ import math
 import pytest
 import tiktoken
 import torch
-from transformers import GPT2Config as ReferenceConfig
-from transformers import GPT2LMHeadModel
+from reference import reference_language_model
 
 from spam_gpt2.generation import continue_greedily, perplexity
 from spam_gpt2.model import GPT2
 
 PROMPTS = ["Every effort moves you", "a", "Win £1000 now! \N{PARTY POPPER}", "Do you have time"]
 LONG = "The old library stood at the corner of the market square, and it was warm. " * 10
-
-
-def reference(gpt2: GPT2) -> GPT2LMHeadModel:
-    """transformers' GPT-2 with the weights of ours."""
-    config = gpt2.config
-    model = GPT2LMHeadModel(
-        ReferenceConfig(
-            vocab_size=config.n_vocab,
-            n_positions=config.n_ctx,
-            n_embd=config.n_embd,
-            n_head=config.n_head,
-            n_layer=config.n_layer,
-            bos_token_id=None,
-            eos_token_id=None,
-            attn_implementation="eager",
-        )
-    )
-    # Linear keeps (out, in), transformers' Conv1D (in, out).
-    weights = {
-        f"transformer.{name}": w.T if name.startswith("h.") and w.ndim == 2 else w
-        for name, w in gpt2.state_dict().items()
-    }
-    weights["lm_head.weight"] = weights["transformer.wte.weight"]
-    model.load_state_dict(weights)
-    return model.eval()
 
 
 @pytest.fixture
@@ -58,7 +32,7 @@ def test_a_greedy_continuation_is_that_of_transformers(
     lively_gpt2: GPT2, tokenizer: tiktoken.Encoding, prompt: str
 ) -> None:
     tokens = tokenizer.encode_ordinary(prompt)
-    generated = reference(lively_gpt2).generate(
+    generated = reference_language_model(lively_gpt2).generate(
         torch.tensor([tokens]),
         attention_mask=torch.ones(1, len(tokens), dtype=torch.int64),
         max_new_tokens=20,
@@ -86,7 +60,7 @@ def test_beyond_the_context_only_the_last_tokens_are_seen(
 ) -> None:
     """A prompt longer than the context, and one that grows beyond it."""
     n_ctx = lively_gpt2.config.n_ctx
-    model = reference(lively_gpt2)
+    model = reference_language_model(lively_gpt2)
     long = tokenizer.encode_ordinary(LONG)
     for length in (n_ctx - 3, n_ctx, n_ctx + 1, len(long)):
         prompt = tokenizer.decode(long[:length])
@@ -103,7 +77,7 @@ def test_beyond_the_context_only_the_last_tokens_are_seen(
 def test_perplexity_is_the_exponential_of_transformers_loss(
     tiny_gpt2: GPT2, tokenizer: tiktoken.Encoding
 ) -> None:
-    model = reference(tiny_gpt2)
+    model = reference_language_model(tiny_gpt2)
     for text in ("Every effort moves you", "Do you have time", LONG[:100]):
         tokens = torch.tensor([tokenizer.encode_ordinary(text)])
         expected = math.exp(model(tokens, labels=tokens).loss.item())
@@ -116,7 +90,7 @@ def test_perplexity_is_of_what_fits_the_context(
 ) -> None:
     tokens = tokenizer.encode_ordinary(LONG)[: tiny_gpt2.config.n_ctx]
     first = torch.tensor([tokens])
-    expected = math.exp(reference(tiny_gpt2)(first, labels=first).loss.item())
+    expected = math.exp(reference_language_model(tiny_gpt2)(first, labels=first).loss.item())
     assert perplexity(tiny_gpt2, tokenizer, LONG) == pytest.approx(expected, rel=1e-4)
 
 

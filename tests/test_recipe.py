@@ -6,11 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import TINY
+from reference import reference_model
 from test_training import settings, toy_messages
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
-from transformers import GPT2Config as HFConfig
-from transformers import GPT2Model
 
 from spam_gpt2.classifier import GPT2Classifier
 from spam_gpt2.features import extract_features
@@ -51,18 +50,7 @@ class Script:
             "train": DataLoader(TensorDataset(*splits["train"]), 8, shuffle=True, drop_last=True),
             "validation": DataLoader(TensorDataset(*splits["validation"]), 8),
         }
-        self.model = GPT2Model(
-            HFConfig(
-                vocab_size=TINY.n_vocab, n_positions=TINY.n_ctx, n_embd=TINY.n_embd,
-                n_layer=TINY.n_layer, n_head=TINY.n_head,
-                resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
-            )
-        )  # fmt: skip
-        state = {
-            name: t.t() if name.startswith("h.") and t.ndim == 2 else t
-            for name, t in gpt2.state_dict().items()
-        }
-        self.model.load_state_dict(state)
+        self.model = reference_model(gpt2)
         torch.manual_seed(123)
         self.head = torch.nn.Linear(TINY.n_embd, 2)
         self.model.requires_grad_(trainable == "all")
