@@ -203,13 +203,17 @@ def check_ignore_index(ignore_index: int | None, n_classes: int) -> None:
 
 def load_params(path: Path = PARAMS_PATH) -> Params:
     """Read and check the file. Raises InputError: one line that names the first wrong key."""
+    return check_params(read_yaml(path), path)
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file of the project holds. Raises InputError when it is missing or none."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run this in the project's folder") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML: {error}") from error
-    return check_params(values, path)
 
 
 def check_params(values: Any, path: Path = PARAMS_PATH) -> Params:

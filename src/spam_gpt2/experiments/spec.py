@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spam_gpt2.files import InputError
-from spam_gpt2.params import PARAMS_PATH, check_params, describe_error
+from spam_gpt2.params import PARAMS_PATH, check_params, describe_error, read_yaml
 
 SPEC_PATH = Path("experiments.yaml")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # what git takes for the end of a reference
@@ -73,10 +72,10 @@ def load_experiments(
     Raises: InputError, one line, for a file that is not as it should be, a name that stands twice,
     or an override that params.yaml would not take.
     """
-    values = _read_yaml(path)
+    values = read_yaml(path)
     if not isinstance(values, dict) or not values:
         raise InputError(f"{path}: expected groups of experiments")
-    base = _read_yaml(params_path)
+    base = read_yaml(params_path)
     found: dict[str, Experiment] = {}
     for group_name, group_values in values.items():
         try:
@@ -119,12 +118,3 @@ def _check_overrides(overrides: dict[str, Any], base: Any, where: str) -> None:
         check_params(values)
     except InputError as error:
         raise InputError(f"{where}: {str(error).removeprefix(f'{PARAMS_PATH}: ')}") from None
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run this in the project's folder") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from error
