@@ -64,7 +64,8 @@ def write_table(rows: list[Row], path: Path = TABLE_PATH) -> None:
     whole = frame(rows)
     write_csv(path.with_suffix(".csv"), whole)
     write_text(path, f"# Experiments\n\n{note(rows)}\n\n{markdown(whole)}\n")
-    points = {"this run": whole["test %"].tolist()}
+    weights = ", ".join(sorted(set(whole["weights"])))
+    points = {f"here, {weights}": whole["test %"].tolist()}
     if whole["published test %"].notna().any():
         points["published, GPT-2's own weights"] = whole["published test %"].tolist()
     save_dots(
