@@ -27,7 +27,7 @@ from recipes import (
 from spam_gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
 from spam_gpt2.console import peak_memory
 from spam_gpt2.evaluation import label_ids
-from spam_gpt2.features import Features, all_logits, extract_features
+from spam_gpt2.features import BATCH_TOKENS, Features, all_logits, extract_features
 from spam_gpt2.files import read_json
 from spam_gpt2.gpt2_sources import SIZES
 from spam_gpt2.messages import Messages, encode_messages
@@ -87,7 +87,7 @@ def ours(trainable: str, steps: int) -> dict[str, Any]:
         split: extract_features(
             classifier,
             encode_messages(tokenizer, texts[split], gpt2.config.n_ctx),
-            labels[split], cut, 2048,
+            labels[split], cut, BATCH_TOKENS,
         )
         for split in SPLITS
     }  # fmt: skip
@@ -140,7 +140,9 @@ def features(size: str, messages: int) -> dict[str, Any]:
     classifier = GPT2Classifier(model, 2, "last_token").requires_grad_(False)
     before = peak_memory()
     began = time.perf_counter()
-    extract_features(classifier, some, torch.zeros(messages), model.config.n_layer - 1, 2048)
+    extract_features(
+        classifier, some, torch.zeros(messages), model.config.n_layer - 1, BATCH_TOKENS
+    )
     seconds = time.perf_counter() - began
     flop = frozen_flop(model.config, some)
     return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import tiktoken
 import torch
 from hypothesis import given, settings
@@ -11,9 +13,9 @@ from spam_gpt2.messages import (
     Messages,
     concatenate,
     encode_messages,
-    equal_length_batches,
     pack_messages,
     pad,
+    token_batches,
 )
 from spam_gpt2.model import split_runs
 
@@ -88,33 +90,31 @@ def test_types_are_those_that_are_documented(tokenizer: tiktoken.Encoding) -> No
 def test_no_messages_are_no_error(tokenizer: tiktoken.Encoding) -> None:
     messages = encode_messages(tokenizer, [], 8)
     assert len(messages.rows) == len(messages.lengths) == len(messages.tokens) == 0
-    assert list(equal_length_batches(messages.lengths, 10)) == []
+    assert list(token_batches(messages.lengths, 10)) == []
 
 
 @settings(deadline=None)
 @given(lengths=some_lengths, batch_tokens=st.integers(1, 100))
-def test_batches_have_every_message_once_and_one_length(
+def test_batches_have_every_message_once_and_no_more_tokens_than_allowed(
     lengths: list[int], batch_tokens: int
 ) -> None:
     all_lengths = torch.tensor(lengths)
-    batches = list(equal_length_batches(all_lengths, batch_tokens))
+    batches = list(token_batches(all_lengths, batch_tokens))
     assert sorted(torch.cat(batches).tolist()) == list(range(len(lengths)))
     for batch in batches:
-        assert len(set(all_lengths[batch].tolist())) == 1
         assert len(batch) == 1 or all_lengths[batch].sum() <= batch_tokens
 
 
 @settings(deadline=None)
 @given(lengths=some_lengths, batch_tokens=st.integers(1, 100))
-def test_batches_are_as_few_as_can_be_and_the_longest_come_first(
+def test_batches_are_full_and_the_longest_messages_come_first(
     lengths: list[int], batch_tokens: int
 ) -> None:
     all_lengths = torch.tensor(lengths)
-    of_batches = [int(all_lengths[b[0]]) for b in equal_length_batches(all_lengths, batch_tokens)]
-    assert of_batches == sorted(of_batches, reverse=True)
-    for length in set(lengths):
-        fitting = max(1, batch_tokens // length)
-        assert of_batches.count(length) == -(-lengths.count(length) // fitting)
+    batches = list(token_batches(all_lengths, batch_tokens))
+    assert all_lengths[torch.cat(batches)].tolist() == sorted(lengths, reverse=True)
+    for batch, following in pairwise(batches):
+        assert all_lengths[batch].sum() + all_lengths[following[0]] > batch_tokens
 
 
 @st.composite

@@ -12,10 +12,10 @@ from torch import Tensor
 from spam_gpt2.classifier import GPT2Classifier
 from spam_gpt2.console import progress
 from spam_gpt2.files import InputError
-from spam_gpt2.messages import Messages, concatenate, equal_length_batches, pad
+from spam_gpt2.messages import Messages, concatenate, pad, rows_of, token_batches
 from spam_gpt2.weights import load_tensors, save_tensors
 
-BATCH_TOKENS = 2048  # when nothing is trained: enough for full speed, little memory
+BATCH_TOKENS = 1024  # when nothing is trained: enough for full speed, and fits the cache
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def extract_features(
 ) -> Features:
     """Run the blocks below `cut` once for every distinct message.
 
-    Batches hold messages of one length, so nothing is padded; they have at most `batch_tokens`
-    tokens. At a cut of 0 there is nothing to compute.
+    Batches have at most `batch_tokens` tokens, none of them padding. At a cut of 0 there is nothing
+    to compute.
     """
     if cut == 0:
         return Features(messages, labels, cut, None, messages.offsets)
@@ -75,12 +75,10 @@ def extract_features(
     offsets = torch.arange(len(messages.lengths) + 1) if pooled else messages.offsets
     hidden = torch.empty(int(offsets[-1]), config.n_embd)
     with torch.inference_mode(), progress(total=len(messages.tokens), unit="token") as bar:
-        for indices in equal_length_batches(messages.lengths, batch_tokens):
+        for indices in token_batches(messages.lengths, batch_tokens):
             tokens, runs = concatenate(messages.tokens, messages.offsets, indices)
-            x = classifier.below(tokens, runs, cut)
-            rows = 1 if pooled else runs[0][1]  # of each message, all of one length
-            places = offsets[indices][:, None] + torch.arange(rows)
-            hidden[places.flatten()] = x
+            rows, _ = rows_of(offsets, indices)
+            hidden[rows] = classifier.below(tokens, runs, cut)
             bar.update(len(tokens))
     return Features(messages, labels, cut, hidden, offsets)
 
@@ -98,7 +96,7 @@ def all_logits(classifier: GPT2Classifier, features: Features) -> Tensor:
     first_row[features.messages.rows] = torch.arange(len(features))
     logits = torch.empty(len(lengths), classifier.head.out_features)
     with torch.inference_mode():
-        for distinct in equal_length_batches(lengths, BATCH_TOKENS):
+        for distinct in token_batches(lengths, BATCH_TOKENS):
             logits[distinct] = features.logits(classifier, first_row[distinct])
     return logits[features.messages.rows]
 

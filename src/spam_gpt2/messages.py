@@ -65,23 +65,38 @@ def pack_messages(
     )
 
 
-def equal_length_batches(lengths: Tensor, batch_tokens: int) -> Iterator[Tensor]:
-    """Indices of messages of one same length, batch by batch, the longest first.
+def token_batches(lengths: Tensor, batch_tokens: int) -> Iterator[Tensor]:
+    """Indices of messages, batch by batch, the longest first.
 
-    Batches hold at most `batch_tokens` tokens (or one message) and no padding at all; the longest
-    first shows at once how much memory is needed.
+    Batches hold at most `batch_tokens` tokens, or one message. Sorted, messages of one length come
+    together, so that attention has few runs; the longest first shows at once how much memory is
+    needed.
     """
-    order = lengths.argsort(descending=True, stable=True)
-    for same in order.split(lengths[order].unique_consecutive(return_counts=True)[1].tolist()):
-        yield from same.split(max(1, batch_tokens // int(lengths[same[0]])))
+    batch: list[int] = []
+    room = batch_tokens
+    for index in lengths.argsort(descending=True, stable=True).tolist():
+        length = int(lengths[index])
+        if batch and length > room:
+            yield torch.tensor(batch)
+            batch, room = [], batch_tokens
+        batch.append(index)
+        room -= length
+    if batch:
+        yield torch.tensor(batch)
+
+
+def rows_of(offsets: Tensor, indices: Tensor) -> tuple[Tensor, Runs]:
+    """Which rows of a flat tensor are those of some messages, (N,), and how they divide."""
+    starts, lengths = offsets[indices], offsets[indices + 1] - offsets[indices]
+    ends = lengths.cumsum(0)
+    rows = torch.arange(int(ends[-1])) + (starts - ends + lengths).repeat_interleave(lengths)
+    return rows, runs_of(lengths.tolist())
 
 
 def concatenate(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Runs]:
     """Some messages of a flat tensor, end to end: (N, ...), and how they divide."""
-    starts, lengths = offsets[indices], offsets[indices + 1] - offsets[indices]
-    ends = lengths.cumsum(0)
-    rows = torch.arange(int(ends[-1])) + (starts - ends + lengths).repeat_interleave(lengths)
-    return flat[rows], runs_of(lengths.tolist())
+    rows, runs = rows_of(offsets, indices)
+    return flat[rows], runs
 
 
 def pad(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,12 +13,12 @@ import torch
 from spam_gpt2.artifacts import Card, load_classifier
 from spam_gpt2.classifier import GPT2Classifier
 from spam_gpt2.features import BATCH_TOKENS
-from spam_gpt2.messages import concatenate, encode_messages, equal_length_batches
+from spam_gpt2.messages import concatenate, encode_messages, token_batches
 from spam_gpt2.tokenizer import load_tokenizer
 
 CLASSIFIER_DIR = Path("models/classifier")
 WEIGHTS_DIR = Path("models/gpt2")
-CHUNK = 512  # texts looked at together, so that messages of one length share a batch
+CHUNK = 512  # texts that are read ahead, sorted by length and shared out among batches
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Predictor:
         messages = encode_messages(self.tokenizer, texts, self.card.max_length, pad=self.card.pad)
         logits = torch.empty(len(messages.lengths), len(self.card.labels))
         with torch.inference_mode():
-            for indices in equal_length_batches(messages.lengths, BATCH_TOKENS):
+            for indices in token_batches(messages.lengths, BATCH_TOKENS):
                 tokens, runs = concatenate(messages.tokens, messages.offsets, indices)
                 x = self.classifier.gpt2.embed(tokens, runs)
                 logits[indices] = self.classifier.above(x, runs, 0)
