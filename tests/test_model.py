@@ -23,6 +23,8 @@ from spam_gpt2.model import (
     expected_shapes,
     gpt2_from_weights,
     init_weights,
+    pad_runs,
+    pick_one,
     runs_of,
     split_runs,
 )
@@ -236,6 +238,18 @@ def test_runs_divide_a_flat_tensor_into_messages_of_one_length() -> None:
         [[6]],
         [[7, 8, 9]],
     ]
+
+
+def test_runs_side_by_side_have_zeros_behind_and_say_where() -> None:
+    padded, is_token = pad_runs(torch.arange(1, 7)[:, None], [(2, 1), (1, 3), (1, 1)])
+    assert padded[..., 0].tolist() == [[1, 0, 0], [2, 0, 0], [3, 4, 5], [6, 0, 0]]
+    assert torch.equal(padded[..., 0] > 0, is_token)
+
+
+def test_the_first_and_the_last_token_of_each_message_are_picked() -> None:
+    x, runs = torch.arange(6)[:, None], [(2, 1), (1, 3), (1, 1)]
+    assert pick_one(x, runs, 0).tolist() == [[0], [1], [2], [5]]
+    assert pick_one(x, runs, -1).tolist() == [[0], [1], [4], [5]]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from itertools import groupby
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from spam_gpt2.files import InputError
 
@@ -104,17 +105,16 @@ class MultiHeadAttention(nn.Module):
         H, D = self.n_head, x.shape[1]
         w_q, w_k, w_v = self.c_attn.weight.split(D)  # each (D, D)
         b_q, _, b_v = self.c_attn.bias.split(D)
-        messages = split_runs(x, runs)  # (B, T, D) for each run
-        q = F.linear(torch.cat([m[:, at] for m in messages]), w_q, b_q)  # (B, D)
+        padded, is_token = pad_runs(x, runs)  # (B, T, D), (B, T)
+        q = F.linear(pick_one(x, runs, at), w_q, b_q)  # (B, D)
         heads = (H, D // H, D)
         u = torch.einsum("bhe,hed->bhd", q.unflatten(1, heads[:2]), w_k.view(heads))  # (B, H, D)
-        u = u * (D // H) ** -0.5
-        pooled = []
-        for m, u_run in zip(messages, u.split([len(m) for m in messages]), strict=True):
-            seen = m[:, :1] if causal and at == 0 else m
-            p = (u_run @ seen.transpose(1, 2)).softmax(dim=2)  # (B, H, T)
-            pooled.append(p @ seen)  # (B, H, D)
-        y = torch.einsum("bhd,hed->bhe", torch.cat(pooled), w_v.view(heads)).flatten(1) + b_v
+        if causal and at == 0:
+            padded, is_token = padded[:, :1], is_token[:, :1]
+        scores = (u * (D // H) ** -0.5) @ padded.transpose(1, 2)  # (B, H, T)
+        p = scores.masked_fill(~is_token[:, None], float("-inf")).softmax(dim=2)
+        pooled = p @ padded  # (B, H, D)
+        y = torch.einsum("bhd,hed->bhe", pooled, w_v.view(heads)).flatten(1) + b_v
         return self.c_proj(y)  # (B, D)
 
     def _split_heads(self, t: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ class Block(nn.Module):
     def from_one(self, x: Tensor, runs: Runs, at: int, causal: bool) -> Tensor:
         """The first (`at` 0) or last (-1) token of each message alone: (N, D) to (B, D)."""
         attended = self.attn.from_one(self.ln_1(x), runs, at, causal)
-        x = torch.cat([m[:, at] for m in split_runs(x, runs)]) + attended
+        x = pick_one(x, runs, at) + attended
         return x + self.mlp(self.ln_2(x))
 
 
@@ -204,6 +204,25 @@ def split_runs(x: Tensor, runs: Runs) -> list[Tensor]:
     """Flat messages, (N, D), as one (B, T, D) for each run of messages of one length."""
     parts = x.split([count * length for count, length in runs])
     return [part.unflatten(0, run) for part, run in zip(parts, runs, strict=True)]
+
+
+def lengths_of(runs: Runs) -> list[int]:
+    """Tokens in each message, (B,)."""
+    return [length for count, length in runs for _ in range(count)]
+
+
+def pad_runs(x: Tensor, runs: Runs) -> tuple[Tensor, Tensor]:
+    """Flat messages (N, D) side by side, (B, T, D), zeros behind; and where tokens are, (B, T)."""
+    lengths = lengths_of(runs)
+    padded = pad_sequence(x.split(lengths), batch_first=True)
+    return padded, torch.arange(padded.shape[1]) < torch.tensor(lengths)[:, None]
+
+
+def pick_one(x: Tensor, runs: Runs, at: int) -> Tensor:
+    """The first (`at` 0) or last (-1) token of each message: (N, D) to (B, D)."""
+    lengths = torch.tensor(lengths_of(runs))
+    ends = lengths.cumsum(0)
+    return x[ends - lengths if at == 0 else ends - 1]
 
 
 def runs_of(lengths: Iterable[int]) -> Runs:
