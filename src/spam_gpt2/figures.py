@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
-import pandas as pd
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
-from sklearn.metrics import ConfusionMatrixDisplay
+from matplotlib.ticker import MaxNLocator
 
 from spam_gpt2.files import whole_file
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 matplotlib.rcParams["text.parse_math"] = False  # a label's dollar signs are no formula
 
@@ -30,6 +33,8 @@ def save_confusion_matrix(
     columns: str = "predicted",
 ) -> None:
     """Picture of a confusion matrix (K, K), in counts or as shares of each row."""
+    from sklearn.metrics import ConfusionMatrixDisplay  # takes a second that curves do not need
+
     totals = counts.sum(1, keepdims=True)
     values = np.divide(counts, totals, where=totals > 0, out=np.zeros(counts.shape))
     figure, axes = plt.subplots(figsize=(1.6 + 1.1 * len(labels), 1.3 + 1.0 * len(labels)))
@@ -61,6 +66,8 @@ def save_curves(
     for name, (xs, ys) in curves.items():
         axes.plot(xs, ys, label=name, marker="o" if len(xs) < 20 else None, markersize=3.5)
     axes.set(title=title, xlabel=x, ylabel=y)
+    if all(np.issubdtype(xs.dtype, np.integer) for xs, _ in curves.values()):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 1.5
     if limits:
         axes.set_ylim(limits)
     if log_x:
