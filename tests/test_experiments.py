@@ -33,10 +33,11 @@ def write_spec(folder: Path, experiments: dict[str, Any], **common: Any) -> Path
 
 def row(name: str, accuracy: float, *, run: Run | None = None, **changes: Any) -> Row:
     published = changes.get("published")
-    experiment = Experiment(name, "group", f"about {name}", {}, published)
+    overrides = changes.get("overrides", {})
+    experiment = Experiment(name, "group", f"about {name}", overrides, published)
     splits = {split: {"accuracy": accuracy} for split in ("train", "validation", "test")}
     gpt2 = {"weights": changes.get("weights", "gpt2-124M"), **splits}
-    return Row(experiment, Results(gpt2, {"trainable_parameters": 1538}), run)
+    return Row(experiment, Results(gpt2, {"trainable_parameters": 1538}), run, "abc1234")
 
 
 def test_all_nineteen_published_rows_are_there_once_and_in_order(
@@ -151,7 +152,7 @@ def test_the_table_holds_what_came_out_and_what_was_published(tmp_path: Path) ->
         row("untimed", 1.0),
     ]
     path = tmp_path / "table.md"
-    write_table(rows, path)
+    write_table(rows, ["book", "own", "untimed"], path)
     with path.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
         book, own, untimed = csv.DictReader(file)
     assert (book["test %"], book["published test %"], book["seconds"]) == ("95.0", "95.0", "21.5")
@@ -167,8 +168,32 @@ def test_the_table_holds_what_came_out_and_what_was_published(tmp_path: Path) ->
 
 def test_without_the_stand_in_nothing_is_said_of_it(tmp_path: Path) -> None:
     path = tmp_path / "table.md"
-    write_table([row("book", 0.95)], path)
+    write_table([row("book", 0.95)], ["book"], path)
     assert "stand-in" not in path.read_text(encoding="utf-8")
+
+
+def test_a_table_keeps_the_rows_of_experiments_that_are_not_run_again(tmp_path: Path) -> None:
+    path, order = tmp_path / "table.md", ["first", "second", "third"]
+    write_table([row("third", 0.5, run=Run("beef", 8.0, {})), row("dropped", 0.1)], order, path)
+    write_table([row("second", 0.75)], order, path)
+    write_table([row("second", 0.875), row("first", 1.0)], order, path)
+    with path.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        found = [
+            (r["experiment"], r["test %"], r["seconds"], r["commit"]) for r in csv.DictReader(file)
+        ]
+    assert found == [
+        ("first", "100.0", "", "abc1234"),
+        ("second", "87.5", "", "abc1234"),
+        ("third", "50.0", "8.0", "abc1234"),
+    ]
+
+
+def test_a_stand_in_for_a_larger_model_is_named_as_one() -> None:
+    large = {"fetch_gpt2.size": "355M"}
+    stood_in = row("large", 0.5, weights="gpt2-mini", overrides=large)
+    assert stood_in.weights == "gpt2-mini in place of 355M"
+    assert row("large", 0.5, weights="gpt2-355M", overrides=large).weights == "gpt2-355M"
+    assert row("small", 0.5, weights="gpt2-mini").weights == "gpt2-mini"
 
 
 def test_a_markdown_cell_is_short_and_exact() -> None:

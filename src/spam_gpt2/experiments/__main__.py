@@ -93,16 +93,17 @@ def rows_of(experiments: list[Experiment]) -> list[Row]:
         if commit:
             timed = record.get(experiment.name)
             is_that = timed is not None and timed.commit == commit
-            rows.append(Row(experiment, runs.read_results(commit), timed if is_that else None))
+            timed = timed if is_that else None
+            rows.append(Row(experiment, runs.read_results(commit), timed, runs.head()[:7]))
     return rows
 
 
 def report(every: list[Experiment], chosen: list[Experiment]) -> None:
-    """Write the table of all that have been run, and print those that were asked for."""
+    """Bring the table up to date with all that have been run, and print those asked for."""
     rows = rows_of(every)
     if not rows:
         raise InputError("no experiment has been run on this commit")
-    write_table(rows)
+    write_table(rows, [experiment.name for experiment in every])
     names = {experiment.name for experiment in chosen}
     shown = frame([row for row in rows if row.experiment.name in names])
     if len(shown):

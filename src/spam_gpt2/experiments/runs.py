@@ -85,13 +85,13 @@ def remove(experiment: Experiment) -> None:
 
 def find(experiment: Experiment) -> str | None:
     """The commit with the results of that name on the current HEAD, or None."""
-    head = _git("rev-parse", "HEAD").strip()
-    found = _git(
-        "for-each-ref",
-        "--format=%(objectname)",
-        f"refs/exps/{head[:2]}/{head[2:]}/{experiment.name}",
-    )
-    return found.strip() or None
+    place = f"refs/exps/{head()[:2]}/{head()[2:]}/{experiment.name}"
+    return _git("for-each-ref", "--format=%(objectname)", place).strip() or None
+
+
+def head() -> str:
+    """The commit that experiments start from."""
+    return _git("rev-parse", "HEAD").strip()
 
 
 def read_results(commit: str) -> Results:

@@ -17,6 +17,7 @@ from spam_gpt2.markdown import table
 TABLE_PATH = Path("reports/experiments.md")
 SPLITS = ("train", "validation", "test")
 EXTRACTION = "extract_features"
+IN_PLACE = " in place of "
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,13 @@ class Row:
     experiment: Experiment
     results: Results
     run: Run | None
+    commit: str  # of the code and parameters that it was run on
+
+    @property
+    def weights(self) -> str:
+        """The weights, and for which they stand in when the experiment's own were out of reach."""
+        name, size = self.results.gpt2["weights"], self.experiment.overrides.get("fetch_gpt2.size")
+        return f"{name}{IN_PLACE}{size}" if size and size not in name else name
 
     @property
     def recomputed(self) -> str:
@@ -45,7 +53,7 @@ def _cells(row: Row) -> dict[str, object]:
     cells: dict[str, object] = {
         "experiment": row.experiment.name,
         "about": row.experiment.about,
-        "weights": row.results.gpt2["weights"],
+        "weights": row.weights,
         "trained parameters": row.results.training["trainable_parameters"],
     }
     for split in SPLITS:
@@ -56,16 +64,37 @@ def _cells(row: Row) -> dict[str, object]:
     for split in SPLITS:
         cells[f"published {split} %"] = getattr(published, split) if published else None
     cells["published minutes"] = published.minutes if published else None
+    cells["commit"] = row.commit
     return cells
 
 
-def write_table(rows: list[Row], path: Path = TABLE_PATH) -> None:
-    """Write the table to `path`, and beside it the same as .csv and a picture as .png."""
-    whole = frame(rows)
+def merge(fresh: pd.DataFrame, path: Path, order: list[str]) -> pd.DataFrame:
+    """Fresh rows, and from the table at `path` those of other experiments, as in `order`.
+
+    A row whose experiment is no longer in `order` is dropped.
+    """
+    every = [fresh]
+    if path.with_suffix(".csv").is_file():
+        earlier = pd.read_csv(path.with_suffix(".csv"), dtype={"commit": str})
+        if list(earlier.columns) == list(fresh.columns):  # else of another version
+            every.append(earlier[~earlier["experiment"].isin(fresh["experiment"])])
+    merged = pd.concat([rows.astype(object) for rows in every])
+    merged = merged[merged["experiment"].isin(order)]
+    return merged.sort_values("experiment", key=lambda names: names.map(order.index))
+
+
+def write_table(rows: list[Row], order: list[str], path: Path = TABLE_PATH) -> None:
+    """Write the table to `path`, and beside it the same as .csv and a picture as .png.
+
+    Experiments of `order` that are not among the rows keep those that the table has.
+    """
+    whole = merge(frame(rows), path, order)
     write_csv(path.with_suffix(".csv"), whole)
-    write_text(path, f"# Experiments\n\n{note(rows)}\n\n{markdown(whole)}\n")
-    weights = ", ".join(sorted(set(whole["weights"])))
-    points = {f"here, {weights}": whole["test %"].tolist()}
+    write_text(path, f"# Experiments\n\n{note(whole)}\n\n{markdown(whole)}\n")
+    repeated = whole["weights"].str.contains(IN_PLACE)
+    weights = ", ".join(sorted(set(whole["weights"][~repeated])))
+    here = whole["test %"].mask(repeated).astype(float)  # a stand-in's dot would pass for that size
+    points = {f"here, {weights}": here.tolist()}
     if whole["published test %"].notna().any():
         points["published, GPT-2's own weights"] = whole["published test %"].tolist()
     save_dots(
@@ -74,14 +103,13 @@ def write_table(rows: list[Row], path: Path = TABLE_PATH) -> None:
     )  # fmt: skip
 
 
-def note(rows: list[Row]) -> str:
+def note(rows: pd.DataFrame) -> str:
     """What the reader must know before comparing."""
-    weights = sorted({row.results.gpt2["weights"] for row in rows})
     line = (
         "Made by `make experiments`. Seconds are of a whole `dvc exp run`; what was not recomputed "
         "came from DVC's cache. Published minutes are of training alone, on an A100."
     )
-    if any("gpt2-mini" in name for name in weights):
+    if rows["weights"].str.contains("gpt2-mini").any():
         line += (
             " **Rows with the weights gpt2-mini are the small stand-in's**: they show that each "
             "variant runs, and are no figures of GPT-2. A size that could not be fetched is the "
