@@ -277,6 +277,12 @@ def test_text_and_a_file_are_not_mixed(run: Run) -> None:
     assert outcome.err.endswith("error: give TEXT or --csv, not both\n")
 
 
+def test_a_column_without_a_file_is_refused(run: Run) -> None:
+    outcome = run("--column", "body", "ok")
+    assert outcome.code == 2
+    assert outcome.err.endswith("error: --column names a column of --csv, which is missing\n")
+
+
 def test_before_the_pipeline_has_run_one_line_says_so(run: Run, project: Path) -> None:
     for path in (project / CLASSIFIER_DIR).iterdir():
         path.unlink()

@@ -125,6 +125,13 @@ def test_a_missing_key_and_a_missing_section_are_named() -> None:
         check_params(values)
 
 
+def test_a_mistyped_key_is_named_before_the_one_that_it_should_have_been() -> None:
+    values = copy.deepcopy(SHIPPED)
+    values["finetune"]["epoch"] = values["finetune"].pop("epochs")
+    with pytest.raises(InputError, match=r"finetune\.epoch: unknown key.*\(and 1 more\)"):
+        check_params(values)
+
+
 def test_several_errors_are_counted() -> None:
     values = changed("finetune.epochs", 0)
     values["finetune"]["batch_size"] = 0

@@ -11,6 +11,7 @@ import os
 import runpy
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -512,6 +513,17 @@ def test_without_a_champion_there_is_nothing_to_serve(
 ) -> None:
     line = error_of(capsys, history.root, "--name", "other", "serve")
     assert line == "error: other: no version is champion yet; `make register` makes one"
+
+
+def test_a_port_that_another_program_has_is_one_line(
+    history: History, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        line = error_of(capsys, history.root, "serve", "--port", port)
+    assert line.startswith(f"error: port {port}: ")
+    assert line.endswith("choose another, as in `make serve PORT=5002`")
+    assert "error: port 70000: " in error_of(capsys, history.root, "serve", "--port", "70000")
 
 
 FACTS = {

@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("text", nargs="*", metavar="TEXT", help="a message; several may be given")
     it.add_argument("--csv", type=Path, metavar="FILE", help="classify the rows of a CSV file")
     it.add_argument(
-        "--column", default="text", help="the column of --csv that holds the text (%(default)s)"
+        "--column", metavar="NAME", help="the column of --csv that holds the text (text)"
     )
     it.add_argument("--output", type=Path, metavar="FILE", help="write the CSV there")
     it.add_argument(
@@ -45,6 +45,8 @@ def main() -> None:
     args = parser().parse_args()
     if args.text and args.csv:
         parser().error("give TEXT or --csv, not both")
+    if args.column and not args.csv:
+        parser().error("--column names a column of --csv, which is missing")
     sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale says
     try:
         run(args)
@@ -62,7 +64,8 @@ def main() -> None:
 def run(args: argparse.Namespace) -> None:
     """Classify what the parsed arguments ask for."""
     if args.csv and not args.csv.is_file():
-        raise InputError(f"{args.csv}: no such file")
+        state = "not a file" if args.csv.exists() else "no such file"
+        raise InputError(f"{args.csv}: {state}")
     if any("\udc80" <= character <= "\udcff" for text in args.text for character in text):
         raise InputError("TEXT: not UTF-8 text")  # Python keeps such bytes as lone surrogates
     predictor = Predictor.load(args.classifier, args.weights)
@@ -82,7 +85,7 @@ def _classify(args: argparse.Namespace, predictor: Predictor, out: TextIO) -> No
     with progress(unit="message") as bar:
         if args.csv:
             with args.csv.open("rb") as file:
-                rows = _csv_rows(file, args.csv, args.column)
+                rows = _csv_rows(file, args.csv, args.column or "text")
                 _write(next(rows), rows, predictor, out, bar.update)
         else:
             texts = args.text or _messages(sys.stdin.buffer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import os
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -118,12 +119,26 @@ def serve(params: Params, name: str, port: int) -> None:
         champion = champion_of(client, name)
     if champion is None:
         raise InputError(f"{name}: no version is {ALIAS} yet; `make register` makes one")
+    check_port(port)
     say(f"{name}: version {champion} at http://127.0.0.1:{port}/invocations; stop with Ctrl-C")
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
     command += ["--model-uri", f"models:/{name}/{champion}", "--port", str(port)]
     search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     store = {"MLFLOW_TRACKING_URI": client.tracking_uri, "PATH": search_path}
     os.execve(sys.executable, command, os.environ | store)
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that cannot be listened on, in one line where the server has a traceback."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(
+                f"port {port}: {reason}; choose another, as in `make serve PORT={PORT + 1}`"
+            ) from None
 
 
 def check_result(gpt2: Mapping[str, Any]) -> list[str]:
