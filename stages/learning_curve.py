@@ -42,7 +42,8 @@ def main() -> None:
             )
             gpt2 = gpt2_accuracy(classifier, features, indices, settings)
             baseline = baseline_accuracy(train.iloc[indices], test, labels, params.baseline)
-            say(f"{size} messages, repeat {repeat + 1}: GPT-2 {gpt2:.1%}, baseline {baseline:.1%}")
+            shares = f"{origin.name} {gpt2:.1%}, baseline {baseline:.1%}"
+            say(f"{size} messages, repeat {repeat + 1}: {shares}")
             runs.append((size, repeat + 1, gpt2, baseline))
     columns = ["messages", "repeat", "gpt2", "baseline"]
     write_results(pd.DataFrame(runs, columns=columns).round(6), origin)

@@ -181,6 +181,13 @@ def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) ->
     }  # fmt: skip
 
 
+def test_what_a_new_clone_lacks_is_made_though_the_lock_file_knows_it(clone: Clone) -> None:
+    runs = len(_mlflow_runs(clone))
+    (clone.folder / "reports/tracked.txt").unlink()  # what git does not bring
+    assert clone.repro() == ["track"]
+    assert len(_mlflow_runs(clone)) == runs + 1
+
+
 def test_a_changed_learning_rate_reruns_finetuning_and_what_follows(clone: Clone) -> None:
     clone.set(finetune__learning_rate=0.005)
     ran = clone.repro()
@@ -235,10 +242,17 @@ def test_an_experiment_by_dvc_changes_one_parameter_and_is_in_mlflow(clone: Clon
     assert "slow" in _mlflow_tags(clone)
 
 
-def _mlflow_tags(clone: Clone) -> set[str]:
+def _mlflow_runs(clone: Clone) -> list[str]:
+    return _mlflow_column(clone, "select run_uuid from runs")
+
+
+def _mlflow_tags(clone: Clone) -> list[str]:
+    return _mlflow_column(clone, "select value from tags where key = 'dvc_experiment'")
+
+
+def _mlflow_column(clone: Clone, query: str) -> list[str]:
     with sqlite3.connect(clone.folder / "mlflow.db") as store:
-        rows = store.execute("select value from tags where key = 'dvc_experiment'")
-        return {value for (value,) in rows}
+        return [value for (value,) in store.execute(query)]
 
 
 def test_named_experiments_leave_the_workspace_alone_and_end_in_a_table(clone: Clone) -> None:

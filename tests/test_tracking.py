@@ -128,7 +128,7 @@ def test_a_run_is_finished_and_in_its_experiment(tracked: Tracked) -> None:
     assert run.info.status == "FINISHED"
     (experiment,) = [e for e in client(tracked.root).search_experiments() if e.name == "sms"]
     assert run.info.experiment_id == experiment.experiment_id
-    for part in ("last_block", "last_token", "5e-5", "gpt2-mini"):
+    for part in ("last_block", "last_token", "5e-5", "5 epochs", "gpt2-mini"):
         assert part in run.info.run_name
 
 
@@ -277,8 +277,14 @@ def said(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stderr.splitlines() if not line.startswith("track took ")]
 
 
-def assert_warned(done: subprocess.CompletedProcess[str]) -> None:
+def left(root: Path) -> str:
+    """What the stage leaves behind of what became of the run."""
+    return (root / "reports/tracked.txt").read_text(encoding="utf-8")
+
+
+def assert_warned(done: subprocess.CompletedProcess[str], root: Path) -> None:
     """The stage has not failed, and one line says what happened and what to do."""
+    assert left(root) == "not sent to MLflow, which did not take it\n"
     (line,) = said(done)
     assert line.startswith("WARNING: MLflow did not take this run (")
     assert line.endswith("To send it later: `dvc repro --single-item --force track`")
@@ -304,7 +310,7 @@ def test_a_server_that_is_not_there_costs_no_result(tmp_path: Path) -> None:
     before = results(tmp_path)
     with without_proxies():
         done, seconds = track(tmp_path, MLFLOW_TRACKING_URI=closed_port())
-    assert_warned(done)
+    assert_warned(done, tmp_path)
     assert seconds < 45  # three tries of 10 s, and the time to start
     assert results(tmp_path) == before
 
@@ -322,7 +328,7 @@ def test_a_server_that_fails_costs_no_result(
         website.always(behaviour)
         done, seconds = track(tmp_path, MLFLOW_TRACKING_URI=website.address, **QUICK)
         assert len(website.exchanges) == requests
-    assert_warned(done)
+    assert_warned(done, tmp_path)
     assert seconds < 40  # most of it to start, where much else runs
     assert results(tmp_path) == before
 
@@ -332,7 +338,7 @@ def test_a_store_that_cannot_be_opened_costs_no_result(tmp_path: Path) -> None:
     write(tmp_path / "mlflow.db", "no database")
     before = results(tmp_path)
     done, _ = track(tmp_path)
-    assert_warned(done)
+    assert_warned(done, tmp_path)
     assert results(tmp_path) == before
 
 
@@ -346,4 +352,5 @@ def test_nothing_is_sent_when_tracking_is_off(tmp_path: Path) -> None:
         done, _ = track(tmp_path, MLFLOW_TRACKING_URI=website.address, **QUICK)
         assert website.exchanges == []
     assert said(done) == ["track.enabled is false: nothing is sent to MLflow"]
+    assert left(tmp_path) == "not sent to MLflow: track.enabled is false\n"
     assert results(tmp_path) == before

@@ -101,14 +101,15 @@ def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
 
 
 def run_name(params: dict[str, Any], weights: str) -> str:
-    """What a person tells runs apart by, e.g. `last_block lr 5e-5 last_token gpt2-mini`.
+    """What a person tells runs apart by, e.g. `last_block lr 5e-5 5 epochs last_token gpt2-mini`.
 
     What is changed most often comes first: MLflow cuts names off in its lists.
     """
     finetune = params["finetune"]
     mantissa, exponent = f"{finetune['learning_rate']:e}".split("e")
     rate = f"{float(mantissa):g}e{int(exponent)}"
-    return f"{finetune['trainable']} lr {rate} {params['classifier']['position']} {weights}"
+    training = f"{finetune['trainable']} lr {rate} {finetune['epochs']} epochs"
+    return f"{training} {params['classifier']['position']} {weights}"
 
 
 def run_params(params: dict[str, Any], weights: str) -> dict[str, str]:
