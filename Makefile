@@ -14,6 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
   serve pr-report plots lock setup
 BASE ?= main
 SEEDS ?= 5
+JOBS ?= 2
 PORT ?= 5001
 
 help: ## This list
@@ -29,14 +30,14 @@ report: $(READY) ## Calibration, robustness, mistakes and more, in reports/index
 	dvc repro --all-pipelines
 	@echo "Open reports/index.html; the model card is reports/model_card.md"
 
-experiments: $(READY) ## Run all named experiments, and write their table
-	python -m spam_gpt2.experiments
+experiments: $(READY) ## Run all named experiments, and write their table (JOBS=2 at a time)
+	python -m spam_gpt2.experiments --jobs $(JOBS)
 
 experiment: $(READY) ## Run one, or a group: make experiment NAME=lora
 	python -m spam_gpt2.experiments $(NAME)
 
 seeds: $(READY) ## Mean and spread over seeds: make seeds NAME=default SEEDS=5
-	python -m spam_gpt2.experiments $(NAME) --seeds $(SEEDS)
+	python -m spam_gpt2.experiments $(NAME) --seeds $(SEEDS) --jobs $(JOBS)
 
 test: $(READY) ## Run the tests
 	python -m pytest

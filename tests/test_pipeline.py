@@ -266,7 +266,7 @@ def test_named_experiments_leave_the_workspace_alone_and_end_in_a_table(clone: C
     clone.repro("track")
     clone.run("git", "add", "--all")
     clone.run("git", "commit", "-qm", "two experiments")
-    clone.run(sys.executable, "-m", "spam_gpt2.experiments")
+    clone.run(sys.executable, "-m", "spam_gpt2.experiments", "--jobs", "2")
     with (clone.folder / "reports/experiments.csv").open() as file:
         head, first = csv.DictReader(file)
     assert (head["experiment"], first["experiment"]) == ("head", "first")

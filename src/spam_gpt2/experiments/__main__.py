@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from spam_gpt2.console import exit_with_error, progress, say, warn
@@ -28,6 +30,10 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--queue", action="store_true", help="only queue, for `dvc queue start`")
     it.add_argument("--table", action="store_true", help="run nothing, only write the table")
     it.add_argument(
+        "--jobs", type=int, default=1, metavar="N",
+        help="run N side by side, which share the processors; one alone leaves them idle",
+    )  # fmt: skip
+    it.add_argument(
         "--seeds", type=int, default=1, metavar="N", help="run each with N seeds; mean and spread"
     )
     return it
@@ -37,8 +43,9 @@ def main() -> None:
     """Parse the command line, and turn InputError into one line."""
     args = parser().parse_args()
     try:
-        if args.seeds < 1:
-            raise InputError(f"--seeds: {args.seeds} is not above 0")
+        for option in ("seeds", "jobs"):
+            if (value := getattr(args, option)) < 1:
+                raise InputError(f"--{option}: {value} is not above 0")
         every = load_experiments()
         chosen = choose(every, args.names)
         if args.list:
@@ -46,9 +53,9 @@ def main() -> None:
         elif args.queue:
             queue(chosen)
         elif args.seeds > 1:
-            run_seeds(chosen, args.seeds, args.again)
+            run_seeds(chosen, args.seeds, args.again, args.jobs)
         else:
-            failed = [] if args.table else run_all(chosen, args.again)
+            failed = [] if args.table else run_all(chosen, args.again, args.jobs)
             report(list(every.values()), chosen)
             if failed:
                 raise InputError(f"{len(failed)} of {len(chosen)} failed: {'; '.join(failed)}")
@@ -66,22 +73,30 @@ def queue(chosen: list[Experiment]) -> None:
     )
 
 
-def run_all(chosen: list[Experiment], again: bool) -> list[str]:
-    """Run one after the other, and go on after one that fails; returns the failures."""
-    record, failed = runs.load_record(), []
-    with progress(chosen, unit="experiment") as bar:
-        for experiment in bar:
-            if not again and runs.find(experiment):
-                say(f"{experiment.name}: has been run on this commit")
-                continue
-            try:
-                record[experiment.name] = done = runs.run(experiment)
-            except runs.RunError as error:
-                warn(str(error))
-                failed.append(experiment.name)
-                continue
-            runs.save_record(record)
-            say(f"{experiment.name}: {done.seconds:.0f} s")
+def run_all(chosen: list[Experiment], again: bool, jobs: int) -> list[str]:
+    """Run those that have not been run, and go on after one that fails; returns the failures."""
+    record, failed, waiting = runs.load_record(), [], []
+    for experiment in chosen:
+        if not again and runs.find(experiment):
+            say(f"{experiment.name}: has been run on this commit")
+        else:
+            waiting.append(experiment)
+    threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None
+    with ThreadPoolExecutor(jobs) as pool, progress(total=len(waiting), unit="experiment") as bar:
+        futures = {pool.submit(runs.run, experiment, threads): experiment for experiment in waiting}
+        try:
+            for future in as_completed(futures):
+                name = futures[future].name
+                try:
+                    record[name] = future.result()
+                    runs.save_record(record)
+                    say(f"{name}: {record[name].seconds:.0f} s")
+                except runs.RunError as error:
+                    warn(str(error))
+                    failed.append(name)
+                bar.update()
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C, none that waits is begun
     return failed
 
 
@@ -111,11 +126,11 @@ def report(every: list[Experiment], chosen: list[Experiment]) -> None:
     say(f"The table of all: {TABLE_PATH}, .csv and .png")
 
 
-def run_seeds(chosen: list[Experiment], count: int, again: bool) -> None:
+def run_seeds(chosen: list[Experiment], count: int, again: bool, jobs: int) -> None:
     """Run each with several seeds; mean and spread go to `reports/seeds_<name>.md`."""
     for experiment in chosen:
         seeded = [experiment.with_seed(FIRST_SEED + i) for i in range(count)]
-        failed = run_all(seeded, again)
+        failed = run_all(seeded, again, jobs)
         if failed:
             raise InputError(f"{', '.join(failed)} failed; no spread without all seeds")
         summary = seeds_summary(experiment.name, rows_of(seeded))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -48,16 +49,19 @@ def command(experiment: Experiment, *options: str) -> list[str]:
     return [*line, TARGET]
 
 
-def run(experiment: Experiment) -> Run:
+def run(experiment: Experiment, threads: int | None = None) -> Run:
     """Run it now, in a temporary folder that leaves the workspace as it is.
 
     What it prints goes to `reports/experiment_logs/<name>.log`.
+
+    Args:
+        threads: that torch may use; null leaves it the choice.
 
     Raises: RunError with its last error line.
     """
     remove(experiment)
     began = time.monotonic()
-    done = _run(command(experiment, "--temp"))
+    done = _run(command(experiment, "--temp"), threads)
     seconds = time.monotonic() - began
     write_text(LOG_DIR / f"{experiment.name}.log", done.stdout)
     commit = find(experiment)
@@ -132,8 +136,13 @@ def _git(*arguments: str) -> str:
     return done.stdout
 
 
-def _run(line: list[str]) -> subprocess.CompletedProcess[str]:
+def _run(line: list[str], threads: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a `dvc` command, which waits while one that runs beside it holds the repository."""
+    program, *words = line
+    line = [program, "--wait-for-lock", *words]
+    environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     try:
-        return subprocess.run(line, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return subprocess.run(line, env=environment, text=True, **out)
     except FileNotFoundError:
         raise InputError("dvc: no such command; activate the environment first") from None

@@ -106,8 +106,9 @@ def write_table(rows: list[Row], order: list[str], path: Path = TABLE_PATH) -> N
 def note(rows: pd.DataFrame) -> str:
     """What the reader must know before comparing."""
     line = (
-        "Made by `make experiments`. Seconds are of a whole `dvc exp run`; what was not recomputed "
-        "came from DVC's cache. Published minutes are of training alone, on an A100."
+        "Made by `make experiments`, two side by side. Seconds are of a whole `dvc exp run`; what "
+        "was not recomputed came from DVC's cache. Published minutes are of training alone, on an "
+        "A100."
     )
     if rows["weights"].str.contains("gpt2-mini").any():
         line += (
