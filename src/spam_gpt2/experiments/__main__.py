@@ -81,6 +81,9 @@ def run_all(chosen: list[Experiment], again: bool, jobs: int) -> list[str]:
             say(f"{experiment.name}: has been run on this commit")
         else:
             waiting.append(experiment)
+    # Last come those that may find all they need in the cache: a size that cannot be fetched is the
+    # stand-in once more.
+    waiting.sort(key=lambda experiment: "fetch_gpt2.size" in experiment.overrides)
     threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None
     with ThreadPoolExecutor(jobs) as pool, progress(total=len(waiting), unit="experiment") as bar:
         futures = {pool.submit(runs.run, experiment, threads): experiment for experiment in waiting}
