@@ -105,14 +105,14 @@ def run_all(chosen: list[Experiment], again: bool, jobs: int) -> list[str]:
 
 def rows_of(experiments: list[Experiment]) -> list[Row]:
     """Those of the experiments that have been run on this commit, with their results."""
-    record, rows = runs.load_record(), []
+    record, rows, start = runs.load_record(), [], runs.head()[:7]
     for experiment in experiments:
         commit = runs.find(experiment)
         if commit:
             timed = record.get(experiment.name)
             is_that = timed is not None and timed.commit == commit
-            timed = timed if is_that else None
-            rows.append(Row(experiment, runs.read_results(commit), timed, runs.head()[:7]))
+            results = runs.read_results(commit)
+            rows.append(Row(experiment, results, timed if is_that else None, start))
     return rows
 
 

@@ -89,7 +89,8 @@ def remove(experiment: Experiment) -> None:
 
 def find(experiment: Experiment) -> str | None:
     """The commit with the results of that name on the current HEAD, or None."""
-    place = f"refs/exps/{head()[:2]}/{head()[2:]}/{experiment.name}"
+    start = head()
+    place = f"refs/exps/{start[:2]}/{start[2:]}/{experiment.name}"
     return _git("for-each-ref", "--format=%(objectname)", place).strip() or None
 
 
