@@ -76,10 +76,10 @@ def extract_features(
     hidden = torch.empty(int(offsets[-1]), config.n_embd)
     with torch.inference_mode(), progress(total=len(messages.tokens), unit="token") as bar:
         for indices in token_batches(messages.lengths, batch_tokens):
-            tokens, runs = concatenate(messages.tokens, messages.offsets, indices)
-            rows, _ = rows_of(offsets, indices)
-            hidden[rows] = classifier.below(tokens, runs, cut)
-            bar.update(len(tokens))
+            rows, runs = rows_of(messages.offsets, indices)
+            x = classifier.below(messages.tokens[rows], runs, cut)
+            hidden[indices if pooled else rows] = x
+            bar.update(len(rows))
     return Features(messages, labels, cut, hidden, offsets)
 
 

@@ -74,8 +74,8 @@ def token_batches(lengths: Tensor, batch_tokens: int) -> Iterator[Tensor]:
     """
     batch: list[int] = []
     room = batch_tokens
-    for index in lengths.argsort(descending=True, stable=True).tolist():
-        length = int(lengths[index])
+    longest_first, indices = lengths.sort(descending=True, stable=True)
+    for index, length in zip(indices.tolist(), longest_first.tolist(), strict=True):
         if batch and length > room:
             yield torch.tensor(batch)
             batch, room = [], batch_tokens

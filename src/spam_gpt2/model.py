@@ -105,12 +105,13 @@ class MultiHeadAttention(nn.Module):
         H, D = self.n_head, x.shape[1]
         w_q, w_k, w_v = self.c_attn.weight.split(D)  # each (D, D)
         b_q, _, b_v = self.c_attn.bias.split(D)
+        asking = pick_one(x, runs, at)  # (B, D)
+        if causal and at == 0:  # sees nothing but itself
+            x, runs = asking, [(len(asking), 1)]
         padded, is_token = pad_runs(x, runs)  # (B, T, D), (B, T)
-        q = F.linear(pick_one(x, runs, at), w_q, b_q)  # (B, D)
+        q = F.linear(asking, w_q, b_q)  # (B, D)
         heads = (H, D // H, D)
         u = torch.einsum("bhe,hed->bhd", q.unflatten(1, heads[:2]), w_k.view(heads))  # (B, H, D)
-        if causal and at == 0:
-            padded, is_token = padded[:, :1], is_token[:, :1]
         scores = (u * (D // H) ** -0.5) @ padded.transpose(1, 2)  # (B, H, T)
         p = scores.masked_fill(~is_token[:, None], float("-inf")).softmax(dim=2)
         pooled = p @ padded  # (B, H, D)
