@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spam_gpt2.allocator import keep_freed_memory
 from spam_gpt2.classifier import GPT2Classifier, trained_tensors
 from spam_gpt2.console import progress
 from spam_gpt2.features import Features
@@ -37,8 +38,9 @@ def finetune(
 
     What is drawn and what the curves show is up to `settings.recipe`. A step is a batch; the
     weights move after every `accumulation_steps` of them, and at an epoch's end, by the mean of
-    their gradients.
+    their gradients. The process keeps freed memory from here on (`keep_freed_memory`).
     """
+    keep_freed_memory()
     forward = Features.logits if settings.reuse_frozen else Features.plain_logits
     ignored = NO_INDEX if settings.ignore_index is None else settings.ignore_index
     optimizer = torch.optim.AdamW(
