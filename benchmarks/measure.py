@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from recipes import (
     whole_training,
 )
 
+from spam_gpt2.allocator import keep_freed_memory
 from spam_gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
 from spam_gpt2.console import peak_memory
 from spam_gpt2.evaluation import label_ids
@@ -102,6 +104,7 @@ def ours(trainable: str, steps: int) -> dict[str, Any]:
 
 def time_our_step(classifier: GPT2Classifier, train: Features, steps: int) -> float:
     """Mean seconds of a training step on random batches."""
+    keep_freed_memory()  # as the stage does
     parameters = trained_tensors(classifier).values()
     optimizer = torch.optim.AdamW(parameters, lr=5e-5, weight_decay=0.1, fused=True)
     order = torch.randperm(len(train)).repeat(2)
@@ -131,24 +134,34 @@ def time_look(classifier: GPT2Classifier, features: Features) -> float:
 
 
 def features(size: str, messages: int) -> dict[str, Any]:
-    """Seconds and rate of the frozen part of a random model on messages of the training set."""
-    model = random_gpt2(SIZES[size], 1)
-    tokenizer = load_tokenizer(WEIGHTS_DIR)
-    texts, _ = read_data()
-    repeated = (texts["train"] * (1 + messages // len(texts["train"])))[:messages]
-    some = encode_messages(tokenizer, [f"{i} {text}" for i, text in enumerate(repeated)], 1024)
-    classifier = GPT2Classifier(model, 2, "last_token").requires_grad_(False)
+    """Seconds of the frozen part of a random model on messages of the training set."""
+    classifier, some = random_classifier(size), distinct_messages(messages)
     before = peak_memory()
-    began = time.perf_counter()
-    extract_features(
-        classifier, some, torch.zeros(messages), model.config.n_layer - 1, BATCH_TOKENS
-    )
-    seconds = time.perf_counter() - began
-    flop = frozen_flop(model.config, some)
+    seconds = frozen_seconds(classifier, some)
     return {
-        "messages": messages, "tokens": len(some.tokens), "seconds": seconds,
-        "gflop_per_s": flop / seconds / 1e9, "before_mb": before,
+        "messages": messages, "tokens": len(some.tokens), "seconds": seconds, "before_mb": before
     }  # fmt: skip
+
+
+def random_classifier(size: str) -> GPT2Classifier:
+    """A classifier of a size, nothing of it trained."""
+    return GPT2Classifier(random_gpt2(SIZES[size], 1), 2, "last_token").requires_grad_(False)
+
+
+def distinct_messages(count: int) -> Messages:
+    """Messages of the training set, each with a number before it."""
+    texts = read_data()[0]["train"]
+    repeated = (texts * (1 + count // len(texts)))[:count]
+    numbered = [f"{i} {text}" for i, text in enumerate(repeated)]
+    return encode_messages(load_tokenizer(WEIGHTS_DIR), numbered, 1024)
+
+
+def frozen_seconds(classifier: GPT2Classifier, messages: Messages) -> float:
+    """Seconds of all blocks but the last."""
+    began = time.perf_counter()
+    cut = classifier.gpt2.config.n_layer - 1
+    extract_features(classifier, messages, torch.zeros(len(messages.rows)), cut, BATCH_TOKENS)
+    return time.perf_counter() - began
 
 
 def frozen_flop(config: GPT2Config, messages: Messages) -> float:
@@ -161,11 +174,26 @@ def frozen_flop(config: GPT2Config, messages: Messages) -> float:
     return (config.n_layer - 1) * a_block.item()
 
 
-def matmul() -> dict[str, Any]:
-    """The machine's plain rate: (2048, D) by (D, 4D) in fp32, the largest product of a block."""
+def frozen_rate(messages: int, repeats: int) -> dict[str, Any]:
+    """GFLOP/s of the frozen part and of the plain product: (2048, D) by (D, 4D), fp32.
+
+    They take turns, so that a machine whose speed wanders slows both. The product is the largest
+    of a block, on twice the tokens of our batches.
+    """
+    classifier = GPT2Classifier(load_gpt2(WEIGHTS_DIR)[0], 2, "last_token").requires_grad_(False)
+    some = distinct_messages(messages)
     x, w = torch.randn(2048, 768), torch.randn(768, 3072)
-    seconds = mean_seconds(lambda: x @ w, 100)
-    return {"gflop_per_s": 2 * 2048 * 768 * 3072 / seconds / 1e9}
+    flop = frozen_flop(classifier.gpt2.config, some)
+    frozen_seconds(classifier, some)  # to warm up
+    rates = []
+    for _ in range(repeats):
+        product = 2 * 2048 * 768 * 3072 / mean_seconds(lambda: x @ w, 100)
+        rates.append((flop / frozen_seconds(classifier, some), product))
+    frozen, plain = zip(*rates, strict=True)
+    return {
+        "frozen": statistics.median(frozen) / 1e9, "plain": statistics.median(plain) / 1e9,
+        "share": statistics.median(f / p for f, p in rates),
+    }  # fmt: skip
 
 
 def classify(which: str, messages: int) -> dict[str, Any]:
@@ -193,7 +221,8 @@ def classify_plainly(predictor: Predictor, texts: list[str]) -> int:
 
 
 MEASUREMENTS = {
-    "recipe": recipe, "ours": ours, "features": features, "matmul": matmul, "classify": classify
+    "recipe": recipe, "ours": ours, "features": features,
+    "frozen_rate": frozen_rate, "classify": classify,
 }  # fmt: skip
 
 

@@ -36,26 +36,35 @@ COPIED = ("stages", "src", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore
 class Scale:
     """How much is measured."""
 
+    targets: tuple[str, ...]  # of `dvc repro`; none for the whole pipeline
     messages: int  # the smallest number whose features are timed
-    steps: int  # of a recipe that are timed
+    steps: int  # of a recipe that are timed, each time
+    repeats: int  # of what is measured in turn, and of a start
+    classified: tuple[int, ...]  # at most how many messages of the hold-out
     trainable: tuple[str, ...]
     learning_rates: tuple[float, ...]  # of the experiments that follow the first run
     growth: tuple[tuple[str, int], ...]  # model size, and how many times the messages
 
 
 FULL = Scale(
+    targets=(),
     messages=64,
-    steps=6,
+    steps=3,
+    repeats=5,
+    classified=(256, 8000),
     trainable=("last_block", "last_two_blocks", "all", "head_only"),
     learning_rates=(4.0e-5, 3.0e-5, 2.0e-5),
     growth=(("124M", 1), ("124M", 2), ("124M", 4), ("124M", 8), ("355M", 1)),
 )
 QUICK = Scale(
+    targets=("evaluate",),
     messages=16,
-    steps=2,
+    steps=1,
+    repeats=1,
+    classified=(8000,),
     trainable=("last_block",),
     learning_rates=(4.0e-5,),
-    growth=(("124M", 1), ("124M", 2)),
+    growth=(),
 )
 
 
@@ -145,79 +154,94 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def pipeline_tables(work: Workspace, scale: Scale) -> tuple[list[str], float]:
-    """The pipeline from nothing and one more experiment: its tables, and the latter's seconds."""
-    first = work.timed("dvc", "repro")
+def pipeline_table(work: Workspace, scale: Scale) -> list[str]:
+    """The pipeline from nothing, stage by stage, and the first answer."""
+    repro = ("dvc", "repro", *scale.targets)
+    first = work.timed(*repro)
     stages = work.stages()
-    seconds = []
-    for rate in scale.learning_rates:
-        work.set({"finetune": {"learning_rate": rate}})
-        seconds.append(work.timed("dvc", "repro"))
-    experiment = statistics.median(seconds)
     start = statistics.median(
-        work.timed(sys.executable, "-m", "spam_gpt2", "You have won a prize") for _ in range(3)
+        work.timed(sys.executable, "-m", "spam_gpt2", "You have won a prize")
+        for _ in range(scale.repeats)
     )
     lines = ["## The pipeline", "", "| stage | seconds | peak memory |", "| --- | --: | --: |"]
     lines += [f"| {name} | {s:.1f} | {mb:,} MB |" for name, (s, mb) in stages.items()]
-    lines += [
-        f"| all, `dvc repro` from nothing | {first:.0f} | |",
-        f"| another learning rate, `dvc repro` (median of {len(seconds)}) | {experiment:.1f} | |",
-        f"| `python -m spam_gpt2` to its answer (median of 3) | {start:.1f} | |",
+    return [
+        *lines,
+        f"| all, `{' '.join(repro)}` from nothing | {first:.0f} | |",
+        f"| `python -m spam_gpt2` to its answer (median of {scale.repeats}) | {start:.1f} | |",
         "",
     ]
-    return lines, experiment
 
 
-def training_table(work: Workspace, experiment: float, scale: Scale) -> list[str]:
+def another_learning_rate(work: Workspace, scale: Scale) -> float:
+    """Median wall seconds of the whole `dvc repro` after a change of the learning rate."""
+    seconds = []
+    for rate in scale.learning_rates:
+        print(f"learning rate {rate}", file=sys.stderr, flush=True)
+        work.set({"finetune": {"learning_rate": rate}})
+        seconds.append(work.timed("dvc", "repro", *scale.targets))
+    return statistics.median(seconds)
+
+
+def recipes(work: Workspace, trainable: str, scale: Scale) -> tuple[float, float]:
+    """Seconds of the two recipes' whole training."""
+    plain, transformers = (
+        work.measure("recipe", which=which, trainable=trainable, steps=scale.steps)["whole"]
+        for which in ("plain", "transformers")
+    )
+    return plain, transformers
+
+
+def training_table(work: Workspace, scale: Scale) -> list[str]:
     """Whole fine-tunings of the three, side by side, for each choice of what is trained."""
+    times = "before and after" if scale.repeats > 1 else "before"
     lines = [
         "## Fine-tuning, features and evaluation included", "",
-        "Seconds for 5 epochs; in brackets, how many times longer than this project.", "",
+        "Seconds for 5 epochs; in brackets, how many times longer than this project. The recipes",
+        f"are timed {times} it.", "",
         "| trainable | this project | plain recipe | transformers |", "| --- | --: | --: | --: |",
     ]  # fmt: skip
     for trainable in scale.trainable:
-        ours = work.measure("ours", trainable=trainable, steps=3 * scale.steps)["whole"]
-        plain, hf = (
-            work.measure("recipe", which=which, trainable=trainable, steps=scale.steps)["whole"]
-            for which in ("plain", "transformers")
-        )
-        lines.append(
-            f"| {trainable} | {ours:.0f} | {plain:.0f} ({plain / ours:.1f}×) "
-            f"| {hf:.0f} ({hf / ours:.1f}×) |"
-        )
+        before = recipes(work, trainable, scale)
+        name = trainable
+        ours = {name: work.measure("ours", trainable=trainable, steps=6 * scale.steps)["whole"]}
         if trainable == "last_block":
-            lines.append(
-                f"| {trainable}, another learning rate, whole `dvc repro` | {experiment:.0f} "
-                f"| {plain:.0f} ({plain / experiment:.1f}×) | {hf:.0f} ({hf / experiment:.1f}×) |"
-            )
+            name = f"{trainable}, another learning rate, whole `dvc repro`"
+            ours[name] = another_learning_rate(work, scale)
+        after = recipes(work, trainable, scale) if scale.repeats > 1 else before
+        plain, hf = (statistics.mean(both) for both in zip(before, after, strict=True))
+        lines += [
+            f"| {name} | {seconds:.0f} | {plain:.0f} ({plain / seconds:.1f}×) "
+            f"| {hf:.0f} ({hf / seconds:.1f}×) |"
+            for name, seconds in ours.items()
+        ]
     return [*lines, ""]
 
 
-def rate_table(work: Workspace, messages: int) -> list[str]:
+def rate_table(work: Workspace, scale: Scale) -> list[str]:
     """The frozen part against the plain matrix product, and classification."""
-    matmul = statistics.median(work.measure("matmul")["gflop_per_s"] for _ in range(3))
-    frozen = work.measure("features", size="124M", messages=messages)["gflop_per_s"]
-    some, many = (
-        work.measure("classify", which="ours", messages=count) for count in (messages // 2, 8000)
-    )
-    ours = many["messages_per_s"]
-    plain = work.measure("classify", which="plain", messages=messages // 16)["messages_per_s"]
+    rate = work.measure("frozen_rate", messages=4 * scale.messages, repeats=scale.repeats)
+    ours = [work.measure("classify", which="ours", messages=n) for n in scale.classified]
+    plain = work.measure("classify", which="plain", messages=scale.messages // 2)
+    per_s, plain_per_s = ours[-1]["messages_per_s"], plain["messages_per_s"]
     return [
         "## Rates", "",
         "| | |", "| --- | --: |",
-        f"| plain fp32 matrix product | {matmul:.0f} GFLOP/s |",
-        f"| frozen part, over the tokens that exist | {frozen:.0f} GFLOP/s "
-        f"({frozen / matmul:.0%}) |",
-        f"| classification of the whole hold-out | {ours:.1f} messages/s |",
-        f"| the same by the plain recipe, one by one | {plain:.1f} messages/s "
-        f"({ours / plain:.1f}× slower) |",
-        f"| peak memory, {some['messages']:,} messages classified | {some['peak_mb']:,} MB |",
-        f"| peak memory, {many['messages']:,} messages classified | {many['peak_mb']:,} MB |", "",
+        f"| plain fp32 matrix product (median of {scale.repeats}) | {rate['plain']:.0f} GFLOP/s |",
+        f"| frozen part, over the tokens that exist (in turn with it) "
+        f"| {rate['frozen']:.0f} GFLOP/s ({rate['share']:.0%}) |",
+        f"| classification of the whole hold-out | {per_s:.1f} messages/s |",
+        f"| the same by the plain recipe, one by one | {plain_per_s:.1f} messages/s "
+        f"({per_s / plain_per_s:.1f}× slower) |",
+        *(f"| peak memory, {n['messages']:,} messages classified | {n['peak_mb']:,} MB |"
+          for n in ours), "",
     ]  # fmt: skip
 
 
 def growth_table(work: Workspace, scale: Scale) -> list[str]:
-    """Features of 1, 2, 4 and 8 times the messages, and of the next larger model."""
+    """Features of 1, 2, 4 and 8 times the messages, and of the next larger model, if asked for."""
+    if not scale.growth:
+        return []
     lines = [
         "## Growth of cost: features", "",
         "Memory is the peak, and in brackets what the model alone took.", "",
@@ -248,12 +272,12 @@ def main() -> None:
         checkpoint_dir = Path(folder) / "checkpoint"
         write_random_checkpoint(checkpoint_dir, "124M", args.vocabulary.resolve())
         work = Workspace(Path(folder) / "project", checkpoint_dir, args.quick)
-        pipeline, experiment = pipeline_tables(work, scale)
+        pipeline = pipeline_table(work, scale)
         report = [
             "# Speed and memory", "", f"Made by `make bench{'-quick' * args.quick}`.", "",
             *machine(args.vocabulary), "",
-            *training_table(work, experiment, scale),
-            *rate_table(work, 8 * scale.messages),
+            *training_table(work, scale),
+            *rate_table(work, scale),
             *pipeline,
             *growth_table(work, scale),
         ]  # fmt: skip
