@@ -114,3 +114,20 @@ def test_a_failing_stage_prints_one_line_and_no_time(tmp_path: Path) -> None:
     assert done.stderr == "error: data.csv: line 3: no label\n"
     assert done.stdout == ""
     assert not (tmp_path / TIMINGS).exists()
+
+
+STAGE_THAT_LEAVES = """
+import atexit, gc
+from spam_gpt2.console import run_stage
+
+atexit.register(lambda: print(gc.get_freeze_count()))  # what is registered first comes last
+run_stage(lambda: print(gc.get_freeze_count()), "stages/prepare.py")
+"""
+
+
+def test_a_stage_that_ends_looks_for_no_garbage(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STAGE_THAT_LEAVES]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    in_the_stage, at_exit = map(int, done.stdout.split())
+    assert in_the_stage == 0
+    assert at_exit > 1000  # objects that the last collections pass over

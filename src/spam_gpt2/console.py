@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -43,6 +45,8 @@ def run_stage(stage: Callable[[], None], script: str) -> None:
     Seconds and the peak of memory in MB go to `reports/timings.tsv`, which is no output of the
     pipeline: outputs are the same bytes each time, and times are not.
     """
+    # As it ends, Python looks for garbage in all of torch, a second a stage: not in what is frozen.
+    atexit.register(gc.freeze)
     began = time.monotonic()
     try:
         stage()
