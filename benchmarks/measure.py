@@ -33,7 +33,7 @@ from spam_gpt2.features import BATCH_TOKENS, Features, all_logits, extract_featu
 from spam_gpt2.files import read_json
 from spam_gpt2.gpt2_sources import SIZES
 from spam_gpt2.messages import Messages, encode_messages
-from spam_gpt2.model import GPT2Config
+from spam_gpt2.model import GPT2, GPT2Config
 from spam_gpt2.params import trainable_blocks
 from spam_gpt2.predict import Predictor
 from spam_gpt2.sms import read_split
@@ -135,7 +135,8 @@ def time_look(classifier: GPT2Classifier, features: Features) -> float:
 
 def features(size: str, messages: int) -> dict[str, Any]:
     """Seconds of the frozen part of a random model on messages of the training set."""
-    classifier, some = random_classifier(size), distinct_messages(messages)
+    classifier = frozen_classifier(random_gpt2(SIZES[size], 1))
+    some = distinct_messages(messages)
     before = peak_memory()
     seconds = frozen_seconds(classifier, some)
     return {
@@ -143,9 +144,9 @@ def features(size: str, messages: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def random_classifier(size: str) -> GPT2Classifier:
-    """A classifier of a size, nothing of it trained."""
-    return GPT2Classifier(random_gpt2(SIZES[size], 1), 2, "last_token").requires_grad_(False)
+def frozen_classifier(gpt2: GPT2) -> GPT2Classifier:
+    """A classifier on these weights, nothing of it trained."""
+    return GPT2Classifier(gpt2, 2, "last_token").requires_grad_(False)
 
 
 def distinct_messages(count: int) -> Messages:
@@ -180,7 +181,7 @@ def frozen_rate(messages: int, repeats: int) -> dict[str, Any]:
     They take turns, so that a machine whose speed wanders slows both. The product is the largest
     of a block, on twice the tokens of our batches.
     """
-    classifier = GPT2Classifier(load_gpt2(WEIGHTS_DIR)[0], 2, "last_token").requires_grad_(False)
+    classifier = frozen_classifier(load_gpt2(WEIGHTS_DIR)[0])
     some = distinct_messages(messages)
     x, w = torch.randn(2048, 768), torch.randn(768, 3072)
     flop = frozen_flop(classifier.gpt2.config, some)
