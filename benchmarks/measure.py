@@ -27,13 +27,14 @@ from recipes import (
 
 from spam_gpt2.allocator import keep_freed_memory
 from spam_gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
+from spam_gpt2.config import GPT2Config
 from spam_gpt2.console import peak_memory
 from spam_gpt2.evaluation import label_ids
 from spam_gpt2.features import BATCH_TOKENS, Features, all_logits, extract_features
 from spam_gpt2.files import read_json
 from spam_gpt2.gpt2_sources import SIZES
 from spam_gpt2.messages import Messages, encode_messages
-from spam_gpt2.model import GPT2, GPT2Config
+from spam_gpt2.model import GPT2
 from spam_gpt2.params import trainable_blocks
 from spam_gpt2.predict import Predictor
 from spam_gpt2.sms import read_split

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spam_gpt2.config import Origin
 from spam_gpt2.console import run_stage, say
 from spam_gpt2.evaluation import label_ids
 from spam_gpt2.features import load_features
@@ -20,7 +21,6 @@ from spam_gpt2.params import load_params
 from spam_gpt2.sms import read_split
 from spam_gpt2.splits import SPLITS
 from spam_gpt2.trainable import untrained_classifier
-from spam_gpt2.weights import Origin
 
 WEIGHTS_DIR = Path("models/gpt2")
 PLOTS_DIR = Path("plots/learning_curve")

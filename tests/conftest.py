@@ -10,7 +10,8 @@ import torch
 from hypothesis import settings
 
 from spam_gpt2.checkpoint import write_checkpoint
-from spam_gpt2.model import GPT2, GPT2Config
+from spam_gpt2.config import GPT2Config
+from spam_gpt2.model import GPT2
 from spam_gpt2.tokenizer import load_tokenizer
 from spam_gpt2.weights import random_gpt2
 

@@ -21,8 +21,9 @@ from spam_gpt2.checkpoint import (
     read_hparams,
     write_checkpoint,
 )
+from spam_gpt2.config import GPT2Config
 from spam_gpt2.files import InputError
-from spam_gpt2.model import GPT2Config, expected_shapes
+from spam_gpt2.model import expected_shapes
 
 ROOT = Path(__file__).parent.parent
 MINI_DIR = ROOT / "models/gpt2-mini"

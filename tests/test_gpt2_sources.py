@@ -21,10 +21,10 @@ from http_server import (
 
 from spam_gpt2 import gpt2_sources
 from spam_gpt2.checkpoint import DATA_FILE, OPENAI_FILES
+from spam_gpt2.config import GPT2Config
 from spam_gpt2.download import Patience
 from spam_gpt2.files import InputError, sha256_of
 from spam_gpt2.gpt2_sources import SIZES, Request, fetch_gpt2
-from spam_gpt2.model import GPT2Config
 
 ROOT = Path(__file__).parent.parent
 STAND_IN_DIR = ROOT / "models/gpt2-mini"

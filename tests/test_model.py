@@ -16,10 +16,10 @@ from transformers import GPT2Config as ReferenceConfig
 from transformers import GPT2LMHeadModel
 
 from spam_gpt2.checkpoint import read_checkpoint, write_checkpoint
+from spam_gpt2.config import GPT2Config
 from spam_gpt2.files import InputError
 from spam_gpt2.model import (
     GPT2,
-    GPT2Config,
     expected_shapes,
     gpt2_from_weights,
     init_weights,
@@ -250,36 +250,6 @@ def test_the_first_and_the_last_token_of_each_message_are_picked() -> None:
     x, runs = torch.arange(6)[:, None], [(2, 1), (1, 3), (1, 1)]
     assert pick_one(x, runs, 0).tolist() == [[0], [1], [2], [5]]
     assert pick_one(x, runs, -1).tolist() == [[0], [1], [4], [5]]
-
-
-@pytest.mark.parametrize(
-    ("n_embd", "n_layer", "n_head", "parameters"),
-    [
-        (768, 12, 12, 124_439_808),
-        (1024, 24, 16, 354_823_168),
-        (1280, 36, 20, 774_030_080),
-        (1600, 48, 25, 1_557_611_200),
-    ],
-    ids=["124M", "355M", "774M", "1558M"],
-)
-def test_the_four_published_sizes_have_their_numbers_of_parameters(
-    n_embd: int, n_layer: int, n_head: int, parameters: int
-) -> None:
-    assert GPT2Config(50257, 1024, n_embd, n_head, n_layer).n_parameters == parameters
-
-
-@pytest.mark.parametrize("name", ["n_vocab", "n_ctx", "n_embd", "n_head", "n_layer"])
-@pytest.mark.parametrize("value", [0, -1, 2.0, "2", None, True])
-def test_a_size_that_is_no_whole_number_above_0_is_refused(name: str, value: object) -> None:
-    numbers = {"n_vocab": 10, "n_ctx": 8, "n_embd": 4, "n_head": 2, "n_layer": 1}
-    with pytest.raises(InputError) as caught:
-        GPT2Config(**numbers | {name: value})
-    assert str(caught.value) == f"hparams: {name} must be a whole number above 0, not {value!r}"
-
-
-def test_a_width_that_heads_cannot_share_is_refused() -> None:
-    with pytest.raises(InputError, match="n_embd 10 is not a multiple of n_head 4"):
-        GPT2Config(n_vocab=10, n_ctx=8, n_embd=10, n_head=4, n_layer=1)
 
 
 def test_initial_weights_are_as_widely_spread_as_those_of_transformers() -> None:

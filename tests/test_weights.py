@@ -12,17 +12,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from spam_gpt2.config import CONFIG_FILE, GPT2Config, Origin, read_config
 from spam_gpt2.files import InputError
-from spam_gpt2.model import GPT2, GPT2Config
+from spam_gpt2.model import GPT2
 from spam_gpt2.weights import (
-    CONFIG_FILE,
     WEIGHTS_FILE,
-    Origin,
     build_gpt2,
     load_gpt2,
     load_tensors,
     random_gpt2,
-    read_config,
     save_tensors,
     save_weights,
 )
@@ -117,26 +115,6 @@ def test_no_config_appears_when_saving_breaks_off(tmp_path: Path, tiny_gpt2: GPT
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert refusal(load_gpt2, tmp_path).startswith(f"{tmp_path / CONFIG_FILE}: no such file; ")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "{}",
-        "[]",
-        "null",
-        '{"name": "tiny", "weights_sha256": "0"}',
-        '{"name": "tiny", "weights_sha256": "0", "hparams": 5}',
-        '{"name": "tiny", "weights_sha256": "0", "hparams": {"n_vocab": 5}}',
-        '{"n_vocab": 11, "n_ctx": 7, "n_embd": 4, "n_head": 2, "n_layer": 2}',
-    ],
-)
-def test_a_config_of_something_else_is_refused(weights_dir: Path, content: str) -> None:
-    path = weights_dir / CONFIG_FILE
-    path.write_text(content)
-    expected = f"{path}: not a config of convert_gpt2; run `dvc repro`"
-    assert refusal(load_gpt2, weights_dir) == expected
-    assert refusal(read_config, weights_dir) == expected
 
 
 def test_missing_weights_are_named(weights_dir: Path) -> None:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from spam_gpt2.classifier import GPT2Classifier, trained_tensors
+from spam_gpt2.config import read_config
 from spam_gpt2.files import InputError, read_json, write_json
 from spam_gpt2.trainable import unfreeze
-from spam_gpt2.weights import build_gpt2, load_tensors, read_config, save_tensors
+from spam_gpt2.weights import build_gpt2, load_tensors, save_tensors
 
 CARD_FILE = "classifier.json"
 TENSORS_FILE = "classifier.safetensors"

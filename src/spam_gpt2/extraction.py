@@ -10,13 +10,14 @@ import tiktoken
 import torch
 
 from spam_gpt2.classifier import GPT2Classifier
+from spam_gpt2.config import Origin
 from spam_gpt2.features import Features, extract_features
 from spam_gpt2.files import read_json
 from spam_gpt2.messages import encode_messages
 from spam_gpt2.plan import Plan, load_plan
 from spam_gpt2.sms import read_split
 from spam_gpt2.tokenizer import load_tokenizer
-from spam_gpt2.weights import Origin, build_gpt2
+from spam_gpt2.weights import build_gpt2
 
 WEIGHTS_DIR = Path("models/gpt2")
 PREPARED_DIR = Path("data/prepared")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spam_gpt2.checkpoint import DATA_FILE, OPENAI_FILES, read_hparams
+from spam_gpt2.config import GPT2Config
 from spam_gpt2.console import say, warn
 from spam_gpt2.download import (
     DownloadError,
@@ -19,7 +20,6 @@ from spam_gpt2.download import (
     scratch_folder,
 )
 from spam_gpt2.files import InputError, read_json, sha256_of, write_json
-from spam_gpt2.model import GPT2Config
 
 MIRROR_VARIABLE = "GPT2_MIRROR"
 ORIGIN_FILE = "origin.json"  # which weights these are, beside the seven files

@@ -18,7 +18,6 @@ that a weight can be followed from the file to the line that uses it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from itertools import groupby
 
 import torch
@@ -26,36 +25,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from spam_gpt2.config import GPT2Config
 from spam_gpt2.files import InputError
 
 Runs = list[tuple[int, int]]  # (messages, tokens in each of them), in the order that they lie
-
-
-@dataclass(frozen=True)
-class GPT2Config:
-    """The five numbers of OpenAI's `hparams.json`, under OpenAI's names."""
-
-    n_vocab: int  # V
-    n_ctx: int  # C
-    n_embd: int  # D
-    n_head: int  # H
-    n_layer: int
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"hparams: {name} must be a whole number above 0, not {value!r}")
-        if self.n_embd % self.n_head:
-            raise InputError(
-                f"hparams: n_embd {self.n_embd} is not a multiple of n_head {self.n_head}"
-            )
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of weights, the output head tied to the token embeddings counted once."""
-        block = 12 * self.n_embd**2 + 13 * self.n_embd
-        embeddings = (self.n_vocab + self.n_ctx) * self.n_embd
-        return embeddings + self.n_layer * block + 2 * self.n_embd
 
 
 class Linear(nn.Linear):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spam_gpt2.artifacts import CARD_FILE, TENSORS_FILE
+from spam_gpt2.config import CONFIG_FILE
 from spam_gpt2.console import exit_with_error, progress, say
 from spam_gpt2.evaluation import label_ids
 from spam_gpt2.files import InputError, read_json
@@ -25,7 +26,7 @@ from spam_gpt2.sms import read_split
 from spam_gpt2.splits import SPLITS
 from spam_gpt2.tokenizer import VOCABULARY_FILES
 from spam_gpt2.tracking import log_run, open_store, tags
-from spam_gpt2.weights import CONFIG_FILE, WEIGHTS_FILE
+from spam_gpt2.weights import WEIGHTS_FILE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

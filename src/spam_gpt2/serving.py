@@ -15,8 +15,8 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, Schema
 
 from spam_gpt2.artifacts import CARD_FILE
+from spam_gpt2.config import CONFIG_FILE
 from spam_gpt2.predict import Predictor
-from spam_gpt2.weights import CONFIG_FILE
 
 
 class SpamClassifier(PythonModel):

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from spam_gpt2.classifier import GPT2Classifier, set_trainable
+from spam_gpt2.config import Origin
 from spam_gpt2.lora import add_lora
 from spam_gpt2.params import Classifier, Finetune, check_ignore_index, fitting_blocks
-from spam_gpt2.weights import Origin, build_gpt2
+from spam_gpt2.weights import build_gpt2
 
 
 def untrained_classifier(

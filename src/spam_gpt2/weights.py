@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from spam_gpt2.files import InputError, read_json, sha256_of, whole_file, write_json
-from spam_gpt2.model import GPT2, GPT2Config, gpt2_from_weights, init_weights
+from spam_gpt2.config import CONFIG_FILE, GPT2Config, Origin, read_config
+from spam_gpt2.files import InputError, sha256_of, whole_file, write_json
+from spam_gpt2.model import GPT2, gpt2_from_weights, init_weights
 from spam_gpt2.tokenizer import VOCABULARY_FILES
 
-CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Which weights these are: their name, and the SHA-256 of weights.safetensors."""
-
-    name: str
-    sha256: str
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -62,16 +53,6 @@ def save_weights(
     write_json(
         out_dir / CONFIG_FILE, {"name": name, "weights_sha256": digest, "hparams": vars(config)}
     )
-
-
-def read_config(weights_dir: Path) -> tuple[GPT2Config, Origin]:
-    """Size and origin of the weights in a folder, without reading the weights."""
-    path = weights_dir / CONFIG_FILE
-    values = read_json(path)
-    try:
-        return GPT2Config(**values["hparams"]), Origin(values["name"], values["weights_sha256"])
-    except (KeyError, TypeError):
-        raise InputError(f"{path}: not a config of convert_gpt2; run `dvc repro`") from None
 
 
 def load_gpt2(weights_dir: Path) -> tuple[GPT2, Origin]:
