@@ -65,7 +65,7 @@ def recipe(which: str, trainable: str, steps: int) -> dict[str, Any]:
     blocks = trainable_blocks(trainable, gpt2.config.n_layer)
     kind = PlainRecipe if which == "plain" else transformers_loop()
     made = kind(gpt2, trainable, blocks, data)
-    times = time_steps(made, steps, max(2, steps // 2))
+    times = time_steps(made, steps, (steps + 1) // 2)
     return {"step": times.train, "look": times.look, "whole": whole_training(made, times)}
 
 
@@ -189,7 +189,7 @@ def frozen_rate(messages: int, repeats: int) -> dict[str, Any]:
     frozen_seconds(classifier, some)  # to warm up
     rates = []
     for _ in range(repeats):
-        product = 2 * 2048 * 768 * 3072 / mean_seconds(lambda: x @ w, 100)
+        product = 2 * 2048 * 768 * 3072 / mean_seconds(lambda: x @ w, 30)
         rates.append((flop / frozen_seconds(classifier, some), product))
     frozen, plain = zip(*rates, strict=True)
     return {

@@ -40,6 +40,7 @@ class Scale:
     messages: int  # the smallest number whose features are timed
     steps: int  # of a recipe that are timed, each time
     repeats: int  # of what is measured in turn, and of a start
+    recipes_again: bool  # whether the recipes are timed once more, after this project
     classified: tuple[int, ...]  # at most how many messages of the hold-out
     trainable: tuple[str, ...]
     learning_rates: tuple[float, ...]  # of the experiments that follow the first run
@@ -51,16 +52,18 @@ FULL = Scale(
     messages=64,
     steps=3,
     repeats=5,
+    recipes_again=True,
     classified=(256, 8000),
     trainable=("last_block", "last_two_blocks", "all", "head_only"),
     learning_rates=(4.0e-5, 3.0e-5, 2.0e-5),
-    growth=(("124M", 1), ("124M", 2), ("124M", 4), ("124M", 8), ("355M", 1)),
+    growth=tuple((size, times) for size in ("124M", "355M") for times in (1, 2, 4, 8)),
 )
 QUICK = Scale(
     targets=("evaluate",),
     messages=16,
     steps=1,
     repeats=1,
+    recipes_again=False,
     classified=(8000,),
     trainable=("last_block",),
     learning_rates=(4.0e-5,),
@@ -194,7 +197,7 @@ def recipes(work: Workspace, trainable: str, scale: Scale) -> tuple[float, float
 
 def training_table(work: Workspace, scale: Scale) -> list[str]:
     """Whole fine-tunings of the three, side by side, for each choice of what is trained."""
-    times = "before and after" if scale.repeats > 1 else "before"
+    times = "before and after" if scale.recipes_again else "before"
     lines = [
         "## Fine-tuning, features and evaluation included", "",
         "Seconds for 5 epochs; in brackets, how many times longer than this project. The recipes",
@@ -208,7 +211,7 @@ def training_table(work: Workspace, scale: Scale) -> list[str]:
         if trainable == "last_block":
             name = f"{trainable}, another learning rate, whole `dvc repro`"
             ours[name] = another_learning_rate(work, scale)
-        after = recipes(work, trainable, scale) if scale.repeats > 1 else before
+        after = recipes(work, trainable, scale) if scale.recipes_again else before
         plain, hf = (statistics.mean(both) for both in zip(before, after, strict=True))
         lines += [
             f"| {name} | {seconds:.0f} | {plain:.0f} ({plain / seconds:.1f}×) "
