@@ -49,7 +49,7 @@ lint: $(READY) ## Check style
 bench: $(READY) ## Compare speed and memory with what one would run instead (40 minutes; VOCABULARY=folder)
 	python benchmarks/run.py $(if $(VOCABULARY),--vocabulary $(VOCABULARY))
 
-bench-quick: $(READY) ## The same with fewer messages (4 minutes)
+bench-quick: $(READY) ## The same with fewer messages (under 3 minutes)
 	python benchmarks/run.py --quick
 
 mlflow: $(READY) ## Open the comparison of runs in MLflow's user interface

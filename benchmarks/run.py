@@ -264,7 +264,7 @@ def growth_table(work: Workspace, scale: Scale) -> list[str]:
 def main() -> None:
     """Run everything and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer messages, in 4 minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer messages, in under 3 minutes")
     parser.add_argument(
         "--vocabulary", type=Path, default=STAND_IN_DIR,
         help="folder with GPT-2's encoder.json and vocab.bpe; the stand-in's makes messages longer",
