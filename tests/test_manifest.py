@@ -12,6 +12,7 @@ import pytest
 from spam_gpt2.checkpoint import OPENAI_FILES
 from spam_gpt2.files import InputError
 from spam_gpt2.manifest import CHECKPOINT_DIR, MANIFEST_PATH, find_checkpoint, write_manifest
+from spam_gpt2.project import CLONED_FROM
 
 
 @pytest.fixture
@@ -23,7 +24,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / CHECKPOINT_DIR / file).write_text(f"content of {file}")
     (folder / CHECKPOINT_DIR / "origin.json").write_text('{"name": "gpt2-124M"}')
     monkeypatch.chdir(folder)
-    monkeypatch.delenv("DVC_ROOT", raising=False)
+    for name in ("DVC_ROOT", CLONED_FROM):
+        monkeypatch.delenv(name, raising=False)
     write_manifest()
     return folder
 

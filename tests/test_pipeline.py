@@ -19,6 +19,7 @@ import yaml
 
 from spam_gpt2.checkpoint import OPENAI_FILES
 from spam_gpt2.files import sha256_of
+from spam_gpt2.project import CLONED_FROM
 from spam_gpt2.weights import load_tensors
 
 ROOT = Path(__file__).parent.parent
@@ -77,7 +78,7 @@ class Clone:
             "PYTHONPATH": str(self.folder / "src"),
             "GIT_CONFIG_GLOBAL": os.devnull,
         }
-        for name in ("MLFLOW_TRACKING_URI", "GPT2_MIRROR", "DVC_ROOT"):
+        for name in ("MLFLOW_TRACKING_URI", "GPT2_MIRROR", "DVC_ROOT", CLONED_FROM):
             environment.pop(name, None)
         done = subprocess.run(
             command, cwd=self.folder, env=environment, text=True,
@@ -275,7 +276,10 @@ def test_named_experiments_leave_the_workspace_alone_and_end_in_a_table(clone: C
     assert first["features recomputed"] == "no"  # what enters the last block is the same
     assert "params.yaml" not in clone.run("git", "status", "--short")
     assert clone.run(sys.executable, "-m", "spam_gpt2.experiments").count("has been run") == 2
-    assert {"head", "first"} <= set(clone.run("dvc", "exp", "list", "--name-only").split())
+    assert set(clone.run("dvc", "exp", "list", "--name-only").split()) == {"head", "first"}
+    tags = _mlflow_tags(clone)
+    assert (tags.count("head"), tags.count("first")) == (1, 1)
+    assert not list((clone.folder / ".dvc/tmp").glob("clones-*"))
 
 
 def test_a_clone_that_pulls_computes_nothing_again(clone: Clone, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from conftest import ROOT
 from http_server import Behaviour, Call, closed_port, serving, silent, without_proxies
 from repository import Repository
 
+from spam_gpt2.project import CLONED_FROM
 from spam_gpt2.tracking import log_run
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -87,7 +88,7 @@ def write_project(root: Path) -> None:
 def environment(**values: str) -> Iterator[None]:
     """Nothing of MLflow's and DVC's in the environment but the given; what is set here goes."""
     with patch.dict(os.environ):
-        for name in [n for n in os.environ if n.startswith(("MLFLOW_", "DVC_", "GIT_"))]:
+        for name in [n for n in os.environ if n.startswith(("MLFLOW_", "DVC_", "GIT_", "SPAM_"))]:
             del os.environ[name]
         os.environ |= values
         yield
@@ -248,12 +249,15 @@ def test_another_run_joins_the_experiment_and_knows_no_more_than_is_true(
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_a_copy_of_the_project_by_dvc_tracks_where_the_project_does(
-    tracked: Tracked, tmp_path: Path
+@pytest.mark.parametrize("of_a_clone", [False, True])
+def test_a_copy_of_the_project_tracks_where_the_project_does(
+    tracked: Tracked, tmp_path: Path, of_a_clone: bool
 ) -> None:
-    """`dvc exp run --temp` works in a copy that it throws away, and says where the project is."""
+    """`dvc exp run --temp` works in a copy that it throws away, and says of what."""
     write_project(tmp_path)
-    with environment(DVC_ROOT=str(tracked.root)):
+    root = str(tracked.root)
+    roots = {"DVC_ROOT": "/a/clone", CLONED_FROM: root} if of_a_clone else {"DVC_ROOT": root}
+    with environment(**roots):
         run_id = log_run(tmp_path, PARAMS, "sms")
     run = client(tracked.root).get_run(run_id)
     assert Path(run.info.artifact_uri.removeprefix("file://")).is_relative_to(tracked.root)

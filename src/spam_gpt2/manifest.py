@@ -5,12 +5,12 @@ The weights are in DVC's cache once, converted; the fetched files would be the s
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from spam_gpt2.checkpoint import OPENAI_FILES
 from spam_gpt2.files import InputError, read_json, sha256_of, write_json
 from spam_gpt2.gpt2_sources import ORIGIN_FILE
+from spam_gpt2.project import project_dir
 
 CHECKPOINT_DIR = Path("models/gpt2/checkpoint")
 MANIFEST_PATH = Path("models/gpt2/checkpoint.json")
@@ -25,13 +25,12 @@ def write_manifest(checkpoint_dir: Path = CHECKPOINT_DIR, path: Path = MANIFEST_
 def find_checkpoint(manifest_path: Path = MANIFEST_PATH) -> tuple[Path, str]:
     """The folder with the very files of the manifest, and the weights' name.
 
-    An experiment in a temporary folder finds them in the project that it was made from, which DVC
-    names in DVC_ROOT.
+    An experiment in a temporary folder finds them in the project that it was made from.
 
     Raises: InputError, since a clone that pulled the results has no checkpoint, when neither does.
     """
     manifest = read_json(manifest_path)
-    roots = dict.fromkeys([Path(), Path(os.environ.get("DVC_ROOT", ""))])
+    roots = dict.fromkeys([Path(), project_dir()])
     for folder in (root / CHECKPOINT_DIR for root in roots):
         if _problem(folder, manifest["sha256"]) is None:
             return folder, manifest["name"]

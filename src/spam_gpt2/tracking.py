@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spam_gpt2.files import read_json, sha256_of
+from spam_gpt2.project import project_dir
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,8 +52,8 @@ def open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:
     """MLflow's client and the id of the experiment, which is made where it does not exist.
 
     Args:
-        root: the project's folder. Also where the local store is (`mlflow.db`, `mlruns/`), unless
-            MLFLOW_TRACKING_URI names another.
+        root: the project's folder, or a copy's. The local store is in the project (`mlflow.db`,
+            `mlruns/`), unless MLFLOW_TRACKING_URI names another.
 
     Raises: whatever MLflow raises when the store cannot be reached.
     """
@@ -61,7 +62,7 @@ def open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:
     import mlflow  # takes seconds: only who tracks waits for it
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    store = Path(os.environ.get("DVC_ROOT", root)).absolute()  # of the project, in `exp run --temp`
+    store = project_dir(root).absolute()
     remote = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(remote or f"sqlite:///{store}/mlflow.db")
     client = mlflow.MlflowClient()

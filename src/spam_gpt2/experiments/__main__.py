@@ -9,6 +9,7 @@ from pathlib import Path
 
 from spam_gpt2.console import exit_with_error, progress, say, warn
 from spam_gpt2.experiments import runs
+from spam_gpt2.experiments.clones import Workplaces, workplaces
 from spam_gpt2.experiments.spec import SPEC_PATH, Experiment, choose, load_experiments
 from spam_gpt2.experiments.table import TABLE_PATH, Row, frame, markdown, seeds_summary, write_table
 from spam_gpt2.files import InputError, write_text
@@ -84,9 +85,16 @@ def run_all(chosen: list[Experiment], again: bool, jobs: int) -> list[str]:
     # Last come those that may find all they need in the cache: a size that cannot be fetched is the
     # stand-in once more.
     waiting.sort(key=lambda experiment: "fetch_gpt2.size" in experiment.overrides)
+    if not waiting:
+        return []
+    jobs = min(jobs, len(waiting))
     threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None
-    with ThreadPoolExecutor(jobs) as pool, progress(total=len(waiting), unit="experiment") as bar:
-        futures = {pool.submit(runs.run, experiment, threads): experiment for experiment in waiting}
+    with (
+        workplaces(jobs) as free,
+        ThreadPoolExecutor(jobs) as pool,
+        progress(total=len(waiting), unit="experiment") as bar,
+    ):
+        futures = {pool.submit(run_where_free, free, e, threads): e for e in waiting}
         try:
             for future in as_completed(futures):
                 name = futures[future].name
@@ -101,6 +109,15 @@ def run_all(chosen: list[Experiment], again: bool, jobs: int) -> list[str]:
         finally:
             pool.shutdown(cancel_futures=True)  # after Ctrl-C, none that waits is begun
     return failed
+
+
+def run_where_free(free: Workplaces, experiment: Experiment, threads: int | None) -> runs.Run:
+    """Run it in the next workplace that is free."""
+    place = free.get()
+    try:
+        return runs.run(experiment, threads, place)
+    finally:
+        free.put(place)
 
 
 def rows_of(experiments: list[Experiment]) -> list[Row]:

@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from spam_gpt2.experiments.clones import fetch_references
 from spam_gpt2.experiments.spec import Experiment
 from spam_gpt2.files import InputError, read_json, write_json, write_text
+from spam_gpt2.project import CLONED_FROM
 
 RECORD_PATH = Path("reports/experiments.json")
 LOG_DIR = Path("reports/experiment_logs")
@@ -49,19 +51,22 @@ def command(experiment: Experiment, *options: str) -> list[str]:
     return [*line, TARGET]
 
 
-def run(experiment: Experiment, threads: int | None = None) -> Run:
+def run(experiment: Experiment, threads: int | None = None, clone: Path | None = None) -> Run:
     """Run it now, in a temporary folder that leaves the workspace as it is.
 
     What it prints goes to `reports/experiment_logs/<name>.log`.
 
     Args:
-        threads: that torch may use; null leaves it the choice.
+        threads: that torch may use; None leaves it the choice.
+        clone: of the project, to run it there and take over the result; see `clones`.
 
     Raises: RunError with its last error line.
     """
     remove(experiment)
     began = time.monotonic()
-    done = _run(command(experiment, "--temp"), threads)
+    done = _run(command(experiment, "--temp"), threads, clone)
+    if clone:
+        fetch_references(clone, _references())
     seconds = time.monotonic() - began
     write_text(LOG_DIR / f"{experiment.name}.log", done.stdout)
     commit = find(experiment)
@@ -89,14 +94,19 @@ def remove(experiment: Experiment) -> None:
 
 def find(experiment: Experiment) -> str | None:
     """The commit with the results of that name on the current HEAD, or None."""
-    start = head()
-    place = f"refs/exps/{start[:2]}/{start[2:]}/{experiment.name}"
+    place = f"{_references()}/{experiment.name}"
     return _git("for-each-ref", "--format=%(objectname)", place).strip() or None
 
 
 def head() -> str:
     """The commit that experiments start from."""
     return _git("rev-parse", "HEAD").strip()
+
+
+def _references() -> str:
+    """The folder of git's references in which DVC keeps experiments that started from HEAD."""
+    start = head()
+    return f"refs/exps/{start[:2]}/{start[2:]}"
 
 
 def read_results(commit: str) -> Results:
@@ -137,13 +147,19 @@ def _git(*arguments: str) -> str:
     return done.stdout
 
 
-def _run(line: list[str], threads: int | None = None) -> subprocess.CompletedProcess[str]:
+def _run(
+    line: list[str], threads: int | None = None, clone: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a `dvc` command, which waits while one that runs beside it holds the repository."""
     program, *words = line
     line = [program, "--wait-for-lock", *words]
-    environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+    environment = dict(os.environ)
+    if threads:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    if clone:
+        environment[CLONED_FROM] = str(Path.cwd())
     out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     try:
-        return subprocess.run(line, env=environment, text=True, **out)
+        return subprocess.run(line, cwd=clone, env=environment, text=True, **out)
     except FileNotFoundError:
         raise InputError("dvc: no such command; activate the environment first") from None
