@@ -46,7 +46,7 @@ lint: $(READY) ## Check style
 	ruff check .
 	ruff format --check .
 
-bench: $(READY) ## Compare speed and memory with what one would run instead (40 minutes; VOCABULARY=folder)
+bench: $(READY) ## Compare speed and memory with what one would run instead (half an hour; VOCABULARY=folder)
 	python benchmarks/run.py $(if $(VOCABULARY),--vocabulary $(VOCABULARY))
 
 bench-quick: $(READY) ## The same with fewer messages (under 3 minutes)

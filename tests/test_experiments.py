@@ -118,6 +118,16 @@ def test_a_missing_or_broken_file_is_one_line(tmp_path: Path) -> None:
         load_experiments(tmp_path / "experiments.yaml", PARAMS_PATH)
 
 
+def test_a_wrong_params_yaml_is_blamed_itself(tmp_path: Path) -> None:
+    params_path = tmp_path / "params.yaml"
+    content = PARAMS_PATH.read_text().replace("learning_rate: 5.0e-5", "learning_rate: -5")
+    params_path.write_text(content)
+    with pytest.raises(InputError) as caught:
+        load_experiments(write_spec(tmp_path, {"a": {"about": "x"}}), params_path)
+    expected = f"{params_path}: finetune.learning_rate: Input should be greater than 0, not -5"
+    assert str(caught.value).startswith(expected)
+
+
 def test_experiments_are_chosen_by_name_or_group_in_the_files_order(
     shipped: dict[str, Experiment],
 ) -> None:

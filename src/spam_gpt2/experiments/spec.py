@@ -70,12 +70,13 @@ def load_experiments(
     """All experiments by name, in the file's order.
 
     Raises: InputError, one line, for a file that is not as it should be, a name that stands twice,
-    or an override that params.yaml would not take.
+    an override that params.yaml would not take, or params.yaml itself.
     """
     values = read_yaml(path)
     if not isinstance(values, dict) or not values:
         raise InputError(f"{path}: expected groups of experiments")
     base = read_yaml(params_path)
+    check_params(base, params_path)  # or else an experiment would be blamed
     found: dict[str, Experiment] = {}
     for group_name, group_values in values.items():
         try:
