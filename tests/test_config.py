@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from spam_gpt2.config import CONFIG_FILE, GPT2Config, read_config
 from spam_gpt2.files import InputError
@@ -68,5 +69,4 @@ def test_a_config_of_something_else_is_refused(tmp_path: Path, content: str) -> 
 def test_planning_does_without_torch() -> None:
     """It takes seconds to import, and every experiment plans."""
     code = "import sys, plan_features; sys.exit('torch' in sys.modules)"
-    folder = Path(__file__).parent.parent / "stages"
-    assert subprocess.run([sys.executable, "-c", code], cwd=folder).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "stages").returncode == 0

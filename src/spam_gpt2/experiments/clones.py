@@ -8,14 +8,13 @@ list of its own. DVC's cache, MLflow's store and OpenAI's files remain the proje
 from __future__ import annotations
 
 import configparser
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 
-from spam_gpt2.files import InputError
+from spam_gpt2.experiments.commands import output_of
 
 Workplaces = SimpleQueue[Path | None]  # those that are free; None is the project itself
 
@@ -36,7 +35,7 @@ def workplaces(jobs: int) -> Iterator[Workplaces]:
 def clones(count: int) -> Iterator[list[Path]]:
     """Clones of the workspace, uncommitted changes included, that are thrown away at the end."""
     TMP_DIR.mkdir(parents=True, exist_ok=True)
-    cache_dir = _run("dvc", "cache", "dir").decode().strip()
+    cache_dir = output_of("dvc", "cache", "dir").decode().strip()
     with TemporaryDirectory(prefix="clones-", dir=TMP_DIR, ignore_cleanup_errors=True) as folder:
         paths = [Path(folder).absolute() / str(number) for number in range(1, count + 1)]
         for path in paths:
@@ -47,38 +46,24 @@ def clones(count: int) -> Iterator[list[Path]]:
 
 def fetch_references(clone: Path, folder: str) -> None:
     """Take over the references of a clone that lie in a folder: DVC keeps experiments as such."""
-    _run("git", "fetch", "--quiet", "--no-tags", str(clone), f"+{folder}/*:{folder}/*")
+    output_of("git", "fetch", "--quiet", "--no-tags", str(clone), f"+{folder}/*:{folder}/*")
 
 
 def _clone(path: Path) -> None:
-    _run("git", "clone", "--quiet", "--shared", ".", str(path))
-    if changes := _run("git", "diff", "--binary", "HEAD"):
-        _run("git", "-C", str(path), "apply", "--whitespace=nowarn", "-", stdin=changes)
+    output_of("git", "clone", "--quiet", "--shared", ".", str(path))
+    if changes := output_of("git", "diff", "--binary", "HEAD"):
+        output_of("git", "-C", str(path), "apply", "--whitespace=nowarn", "-", stdin=changes)
     for key in ("user.name", "user.email"):  # whoever commits in the project alone is known there
-        value = _run("git", "config", "--default", "", key).decode().strip()
+        value = output_of("git", "config", "--default", "", key).decode().strip()
         if value:
-            _run("git", "-C", str(path), "config", key, value)
+            output_of("git", "-C", str(path), "config", key, value)
 
 
 def _share_cache(path: Path, cache_dir: str) -> None:
     """Let DVC use the project's settings and cache there, and leave nothing outside of it."""
     config = configparser.ConfigParser(interpolation=None)
     config.read(".dvc/config.local", encoding="utf-8")
-    values = {"cache": {"dir": cache_dir}, "core": {"site_cache_dir": str(path / ".dvc/tmp/site")}}
-    for section, of_section in values.items():
-        if not config.has_section(section):
-            config.add_section(section)
-        config[section].update(of_section)
+    site_cache_dir = str(path / TMP_DIR / "site")
+    config.read_dict({"cache": {"dir": cache_dir}, "core": {"site_cache_dir": site_cache_dir}})
     with (path / ".dvc/config.local").open("w", encoding="utf-8") as file:
         config.write(file)
-
-
-def _run(*command: str, stdin: bytes | None = None) -> bytes:
-    try:
-        done = subprocess.run(command, input=stdin, capture_output=True)
-    except FileNotFoundError:
-        raise InputError(f"{command[0]}: no such command; activate the environment") from None
-    if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip() or "failed"
-        raise InputError(f"{' '.join(command[:2])}: {reason}")
-    return done.stdout

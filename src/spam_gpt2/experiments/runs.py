@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spam_gpt2.experiments.clones import fetch_references
+from spam_gpt2.experiments.commands import execute, output_of
 from spam_gpt2.experiments.spec import Experiment
 from spam_gpt2.files import InputError, read_json, write_json, write_text
 from spam_gpt2.project import CLONED_FROM
@@ -141,10 +142,7 @@ def _reason(output: str) -> str:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
-    if done.returncode:
-        raise InputError(f"git {arguments[0]}: {done.stderr.strip() or 'failed'}")
-    return done.stdout
+    return output_of("git", *arguments).decode()
 
 
 def _run(
@@ -159,7 +157,4 @@ def _run(
     if clone:
         environment[CLONED_FROM] = str(Path.cwd())
     out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    try:
-        return subprocess.run(line, cwd=clone, env=environment, text=True, **out)
-    except FileNotFoundError:
-        raise InputError("dvc: no such command; activate the environment first") from None
+    return execute(line, cwd=clone, env=environment, text=True, **out)
