@@ -43,6 +43,17 @@ def test_a_clone_has_what_is_not_committed_too(project: Repository) -> None:
     assert not list((project.root / TMP_DIR).glob("clones-*"))
 
 
+@pytest.mark.parametrize(
+    "setting",
+    ["diff.noprefix=true", "diff.mnemonicPrefix=true", "color.ui=always", "diff.external=true"],
+)
+def test_how_a_user_likes_diffs_does_not_matter(project: Repository, setting: str) -> None:
+    project.git("config", *setting.split("="))
+    project.write("params.yaml", {"seed": 2})
+    with clones(1) as (clone,):
+        assert (clone / "params.yaml").read_text() == "seed: 2\n"
+
+
 def test_it_works_with_the_projects_cache_settings_and_name(project: Repository) -> None:
     dvc(project.root, "remote", "add", "--local", "own", "https://example.org/a%20b")
     with clones(1) as (clone,):

@@ -18,6 +18,11 @@ from spam_gpt2.experiments.commands import output_of
 
 Workplaces = SimpleQueue[Path | None]  # those that are free; None is the project itself
 
+# Whatever a user's settings make of a diff that a person is to read.
+AS_APPLY_READS_IT = (
+    "--binary", "--no-color", "--no-ext-diff", "--no-textconv",
+    "--src-prefix=a/", "--dst-prefix=b/",
+)  # fmt: skip
 TMP_DIR = Path(".dvc/tmp")  # on the cache's disk, and out of git
 
 
@@ -51,7 +56,7 @@ def fetch_references(clone: Path, folder: str) -> None:
 
 def _clone(path: Path) -> None:
     output_of("git", "clone", "--quiet", "--shared", ".", str(path))
-    if changes := output_of("git", "diff", "--binary", "HEAD"):
+    if changes := output_of("git", "diff", *AS_APPLY_READS_IT, "HEAD"):
         output_of("git", "-C", str(path), "apply", "--whitespace=nowarn", "-", stdin=changes)
     for key in ("user.name", "user.email"):  # whoever commits in the project alone is known there
         value = output_of("git", "config", "--default", "", key).decode().strip()
