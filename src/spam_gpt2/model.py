@@ -107,7 +107,8 @@ class FeedForward(nn.Module):
         self.c_proj = Linear(4 * config.n_embd, config.n_embd)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))  # (B, Q, D)
+        """Any number of tokens, each by itself: (..., D) to (..., D)."""
+        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
 
 
 class Block(nn.Module):
@@ -149,10 +150,9 @@ class GPT2(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Next-token logits at every position: (B, T) of int64 to (B, T, V)."""
         runs = [tuple(tokens.shape)]
-        x = self.ln_f(self.run_blocks(self.embed(tokens.flatten(), runs), runs))
-        return F.linear(x, self.wte.weight).view(
-            *tokens.shape, -1
-        )  # the output head is tied to wte
+        x = self.ln_f(self.run_blocks(self.embed(tokens.flatten(), runs), runs))  # (B T, D)
+        logits = F.linear(x, self.wte.weight)  # the output head is tied to wte
+        return logits.unflatten(0, tokens.shape)  # (B, T, V)
 
     def embed(self, tokens: Tensor, runs: Runs) -> Tensor:
         """Token plus position embeddings: (N,) to (N, D).
