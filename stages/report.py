@@ -6,7 +6,7 @@ from pathlib import Path
 from spam_gpt2.console import run_stage
 from spam_gpt2.files import read_json, write_text
 from spam_gpt2.params import PARAMS_PATH, load_params
-from spam_gpt2.report_page import read_pictures, render_report
+from spam_gpt2.report_page import leak, read_pictures, render_report
 
 METRICS = (
     "gpt2", "baseline", "holdout", "data", "tokens", "training", "calibration", "comparison",
@@ -41,14 +41,6 @@ def read_experiments(path: Path) -> list[dict[str, str]]:
     """The table that `make experiments` wrote, which is in git."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def leak(experiments: list[dict[str, str]]) -> dict[str, float]:
-    """Test accuracy with and without texts that stand in two splits; empty when not run."""
-    accuracy = {row["experiment"]: float(row["test %"]) for row in experiments}
-    if not {"default", "leaky"} <= accuracy.keys():
-        return {}
-    return {"leaky": accuracy["leaky"], "leak-free": accuracy["default"]}
 
 
 if __name__ == "__main__":

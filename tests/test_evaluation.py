@@ -207,6 +207,32 @@ def test_the_test_figures_have_intervals_as_asked(evaluation: Evaluation) -> Non
     assert intervals["accuracy"] == pytest.approx([wilson.low, wilson.high], abs=1e-6)
 
 
+def test_accuracy_without_leak_by_hand(tmp_path: Path) -> None:
+    def messages(*texts: str) -> pd.DataFrame:
+        labels = ["ham", "spam"] * 2
+        return pd.DataFrame({"line": range(1, 5), "label": labels, "text": texts})
+
+    taken_for = np.eye(2)[[0, 1, 1, 1]]  # the third is wrong
+    texts = {
+        "train": ("win", "Call", "see you", "call now"),
+        "validation": ("win", "Call", "see you", "call now"),
+        "test": ("win", "call", "later", "call now"),  # the first and the last are in train
+    }
+    splits = {split: (messages(*of_split), taken_for) for split, of_split in texts.items()}
+    evaluate(tmp_path, splits, ["ham", "spam"])
+    metrics = read_json(tmp_path / "metrics/gpt2.json")
+    assert metrics["test"]["accuracy"] == 3 / 4
+    wilson = stats.binomtest(1, 2).proportion_ci(0.9, method="wilson")
+    assert metrics["test_unseen"] == {
+        "messages": 2,
+        "accuracy": 1 / 2,
+        "interval": pytest.approx([wilson.low, wilson.high], abs=1e-6),
+    }
+    splits["test"] = splits["validation"]
+    evaluate(tmp_path, splits, ["ham", "spam"])
+    assert read_json(tmp_path / "metrics/gpt2.json")["test_unseen"] == {"messages": 0}
+
+
 def test_confusion_matrices_count_true_and_predicted_labels(evaluation: Evaluation) -> None:
     labels = evaluation.labels
     for split, (messages, probabilities) in evaluation.splits.items():

@@ -36,7 +36,8 @@ def row(name: str, accuracy: float, *, run: Run | None = None, **changes: Any) -
     overrides = changes.get("overrides", {})
     experiment = Experiment(name, "group", f"about {name}", overrides, published)
     splits = {split: {"accuracy": accuracy} for split in ("train", "validation", "test")}
-    gpt2 = {"weights": changes.get("weights", "gpt2-124M"), **splits}
+    unseen = changes.get("unseen", {"messages": 4, "accuracy": accuracy})
+    gpt2 = {"weights": changes.get("weights", "gpt2-124M"), **splits, "test_unseen": unseen}
     return Row(experiment, Results(gpt2, {"trainable_parameters": 1538}), run, "abc1234")
 
 
@@ -157,9 +158,11 @@ def test_the_table_holds_what_came_out_and_what_was_published(tmp_path: Path) ->
     published = Published(row=1, train=96.63, validation=99.33, test=95.0, minutes=0.28)
     timed = Run("c0ffee", 21.5, {"extract_features": 3.0, "finetune": 9.25})
     rows = [
-        row("book", 0.95, run=timed, published=published),
+        row(
+            "book", 0.95, run=timed, published=published, unseen={"messages": 8, "accuracy": 0.875}
+        ),
         row("own", 0.905, run=Run("beef", 8.0, {"finetune": 4.0}), weights="gpt2-mini"),
-        row("untimed", 1.0),
+        row("untimed", 1.0, unseen={"messages": 0}),
     ]
     path = tmp_path / "table.md"
     write_table(rows, ["book", "own", "untimed"], path)
@@ -168,6 +171,7 @@ def test_the_table_holds_what_came_out_and_what_was_published(tmp_path: Path) ->
     assert (book["test %"], book["published test %"], book["seconds"]) == ("95.0", "95.0", "21.5")
     assert (book["fine-tuning s"], book["features recomputed"]) == ("9.25", "yes")
     assert (own["test %"], own["published test %"]) == ("90.5", "")
+    assert [found["unseen test %"] for found in (book, own, untimed)] == ["87.5", "90.5", ""]
     assert own["features recomputed"] == "no"
     assert (untimed["seconds"], untimed["features recomputed"]) == ("", "")
     text = path.read_text(encoding="utf-8")

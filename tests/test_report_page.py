@@ -12,7 +12,7 @@ from conftest import ROOT
 from jinja2 import UndefinedError
 
 from spam_gpt2.params import load_params
-from spam_gpt2.report_page import render_report, tint
+from spam_gpt2.report_page import leak, render_report, tint
 
 FIGURES = ("accuracy", "precision", "recall", "f1", "roc_auc", "loss")
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -63,7 +63,7 @@ def context(weights: str = "gpt2-124M") -> dict[str, Any]:
         ]},
         "probe": "> 'forward'", "params_text": "finetune: {}",
         "params": load_params(ROOT / "params.yaml").model_dump(),
-        "experiments": [], "experiments_note": "", "leak": {},
+        "experiments": [], "experiments_note": "", "leak": [],
     }  # fmt: skip
 
 
@@ -120,11 +120,18 @@ def test_three_classes_have_no_threshold() -> None:
 
 def test_the_leak_is_told_in_points() -> None:
     values = context()
-    columns = ("experiment", "about", "weights", "train %", "validation %", "test %",
-               "published test %", "seconds", "features recomputed")  # fmt: skip
-    values["experiments"] = [dict.fromkeys(columns, "x")]
-    values["leak"] = {"leaky": 97.0, "leak-free": 95.5}
-    assert "<strong>+1.5 points</strong>" in render_report(values, AnyPicture())
+    columns = ("about", "weights", "train %", "validation %", "published test %", "seconds",
+               "features recomputed")  # fmt: skip
+    shares = {"book": ("97.0", "95.5"), "lora": ("98.0", "90.0"), "leaky": ("92.0", "")}
+    values["experiments"] = [
+        {**dict.fromkeys(columns, "x"), "experiment": name, "test %": test, "unseen test %": unseen}
+        for name, (test, unseen) in shares.items()
+    ]
+    values["leak"] = leak(values["experiments"])
+    page = render_report(values, AnyPicture())
+    assert re.findall(r"[+-][0-9.]+ points", page) == ["+1.5 points"]
+    assert "<code>book</code> classifies 97.0 % of all test messages" in page
+    assert "95.5 % of those whose text was not" in page
 
 
 def test_a_figure_that_is_missing_is_an_error_and_no_gap() -> None:

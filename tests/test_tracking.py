@@ -57,7 +57,12 @@ def evaluation(shift: float) -> dict[str, Any]:
         split: {name: value - shift - i / 100 for name, value in FIGURES.items()}
         for i, split in enumerate(SPLITS)
     }
-    return {**splits, "test_intervals": {name: [0.1, 0.9] for name in FIGURES}}
+    unseen = {"messages": 7, "accuracy": 0.8125 - shift, "interval": [0.1, 0.9]}
+    return {
+        **splits,
+        "test_intervals": {name: [0.1, 0.9] for name in FIGURES},
+        "test_unseen": unseen,
+    }
 
 
 def write_project(root: Path) -> None:
@@ -179,6 +184,7 @@ def test_metrics_are_those_of_the_files(tracked: Tracked) -> None:
     expected = {f"test_baseline/{figure}": value for figure, value in baseline["test"].items()}
     for split in SPLITS:
         expected |= {f"{split}/{figure}": value for figure, value in gpt2[split].items()}
+    expected["test/accuracy_unseen"] = gpt2["test_unseen"]["accuracy"]
     for figure in ("trainable_parameters", "train_loss"):
         expected[f"training/{figure}"] = training[figure]
     assert {name: v for name, v in logged.items() if not name.startswith("curves/")} == expected

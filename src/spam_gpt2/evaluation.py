@@ -17,6 +17,7 @@ from spam_gpt2.metrics import (
     false_positive_rate,
     precision_recall_points,
     roc_points,
+    share_interval,
 )
 from spam_gpt2.params import Evaluate
 
@@ -40,7 +41,8 @@ def write_evaluation(
         name: `gpt2` or `baseline`.
         model: what made the predictions, for the head of the metrics file; its first value is in
             the pictures' titles.
-        splits: train, validation and test; the test figures come with intervals.
+        splits: train, validation and test; the test figures come with intervals, and beside them
+            the accuracy without leak.
     """
     metrics = {**model, "labels": labels}
     plots_dir = Path("plots") / name
@@ -63,6 +65,10 @@ def write_evaluation(
         confidence=settings.confidence,
         resamples=settings.resamples,
         seed=settings.seed,
+    )
+    right = probabilities.argmax(1) == actual
+    metrics["test_unseen"] = unseen_accuracy(
+        messages["text"], right, splits["train"][0]["text"], settings.confidence
     )
     metrics["confusion"] = matrices
     _write_test_curves(plots_dir, actual, probabilities, title)
@@ -87,6 +93,29 @@ def write_holdout_evaluation(
     table = predictions_table(messages, probabilities, labels)
     write_csv(Path("data/predictions/gpt2/holdout.csv"), table)
     write_json(Path("metrics/holdout.json"), metrics)
+
+
+def unseen_accuracy(
+    texts: pd.Series, right: np.ndarray, training_texts: pd.Series, confidence: float
+) -> dict[str, Any]:
+    """How many messages have a text that is no training message's, and the accuracy on them.
+
+    Beside the accuracy on all messages it says how much of that is leak: the same classifier on the
+    same messages, less those that it was trained on. Without a single one, there is no accuracy.
+
+    Args:
+        texts: of the messages, (N,).
+        right: whether each was classified right, (N,) of bool.
+    """
+    unseen = right[~texts.isin(training_texts).to_numpy()]
+    if not len(unseen):
+        return {"messages": 0}
+    correct = int(unseen.sum())
+    return {
+        "messages": len(unseen),
+        "accuracy": round(correct / len(unseen), 6),
+        "interval": share_interval(correct, len(unseen), confidence),
+    }
 
 
 def label_ids(messages: pd.DataFrame, labels: list[str]) -> np.ndarray:

@@ -58,6 +58,8 @@ def _cells(row: Row) -> dict[str, object]:
     }
     for split in SPLITS:
         cells[f"{split} %"] = round(100 * row.results.gpt2[split]["accuracy"], 2)
+    unseen = row.results.gpt2["test_unseen"].get("accuracy")
+    cells["unseen test %"] = None if unseen is None else round(100 * unseen, 2)
     cells["seconds"] = row.run.seconds if row.run else None
     cells["fine-tuning s"] = row.run.stages.get("finetune") if row.run else None
     cells["features recomputed"] = row.recomputed
@@ -108,7 +110,8 @@ def note(rows: pd.DataFrame) -> str:
     line = (
         "Made by `make experiments`, two side by side. Seconds are of a whole `dvc exp run`; what "
         "was not recomputed came from DVC's cache. Published minutes are of training alone, on an "
-        "A100."
+        "A100. Unseen are the test messages whose text is no training message's: what the accuracy "
+        "on all has beyond that on them is leak."
     )
     if rows["weights"].str.contains("gpt2-mini").any():
         line += (
