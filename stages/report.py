@@ -18,6 +18,10 @@ PICTURES = [
     "learning_curve/accuracy", "explain/tokens",
 ]  # fmt: skip
 REPORTS_DIR = Path("reports")
+EXPERIMENTS_NOTE = (
+    "Accuracies in per cent; unseen are the test messages whose text is no training message's. "
+    "Seconds are of a whole execution."
+)
 
 
 def main() -> None:
@@ -29,7 +33,7 @@ def main() -> None:
         "errors": read_json(REPORTS_DIR / "errors.json"),
         "probe": (REPORTS_DIR / "probe.md").read_text(encoding="utf-8"),
         "experiments": experiments,
-        "experiments_note": "Test accuracies in per cent; seconds are of a whole execution.",
+        "experiments_note": EXPERIMENTS_NOTE,
         "leak": leak(experiments),
     }
     pictures = read_pictures(Path("plots"), PICTURES) | read_pictures(REPORTS_DIR, ["experiments"])
