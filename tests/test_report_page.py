@@ -131,7 +131,7 @@ def test_the_leak_is_told_in_points() -> None:
     page = render_report(values, AnyPicture())
     assert re.findall(r"[+-][0-9.]+ points", page) == ["+1.5 points"]
     assert "<code>book</code> classifies 97.0 % of all test messages" in page
-    assert "95.5 % of those whose text was not" in page
+    assert "95.5 % of those whose text is not in its training set" in page
 
 
 def test_a_figure_that_is_missing_is_an_error_and_no_gap() -> None:
