@@ -13,7 +13,14 @@ from conftest import ROOT
 
 from spam_gpt2.experiments.runs import Results, Run, command
 from spam_gpt2.experiments.spec import Experiment, Published, choose, load_experiments
-from spam_gpt2.experiments.table import Row, frame, markdown, seeds_summary, write_table
+from spam_gpt2.experiments.table import (
+    Row,
+    frame,
+    markdown,
+    picture_series,
+    write_seeds,
+    write_table,
+)
 from spam_gpt2.files import InputError
 
 PARAMS_PATH = ROOT / "params.yaml"
@@ -216,8 +223,34 @@ def test_a_markdown_cell_is_short_and_exact() -> None:
     assert len({line.count("|") for line in text.splitlines()}) == 1
 
 
-def test_the_spread_over_seeds_by_hand() -> None:
-    summary = seeds_summary("book", [row("x", share) for share in (0.90, 0.92, 0.97)])
+def test_the_spread_over_seeds_by_hand(tmp_path: Path) -> None:
+    shares = {1: 0.90, 2: 0.92, 3: 0.97}
+    rows = [
+        row("x", share, overrides={"finetune.seed": seed}, weights="gpt2-mini")
+        for seed, share in shares.items()
+    ]
+    text = write_seeds("x", rows, tmp_path)
     deviation = math.sqrt(((90 - 93) ** 2 + (92 - 93) ** 2 + (97 - 93) ** 2) / 2)
-    assert f"| test | 93.00 | {deviation:.2f} | 90.00 | 97.00 |" in summary
-    assert "3 seeds, weights gpt2-124M" in summary
+    assert text.startswith("# x: 3 seeds, weights gpt2-mini\n")
+    assert f"| test | 93.00 | {deviation:.2f} | 90.00 | 97.00 |" in text
+    assert (
+        tmp_path / "seeds_x.md"
+    ).read_text() == f"{text}\n![Accuracy of each seed](seeds_x.png)\n"
+    assert (tmp_path / "seeds_x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_shows_leak_only_where_there_is_some() -> None:
+    published = Published(row=1, train=96.63, validation=99.33, test=95.0, minutes=0.28)
+    leaky = {"messages": 4, "accuracy": 0.75}
+    rows = [
+        row("book", 0.875, published=published, unseen=leaky),
+        row("own", 0.5),
+        row("xl", 0.875, unseen=leaky, overrides={"fetch_gpt2.size": "1558M"}, weights="gpt2-mini"),
+    ]
+    nan = pytest.approx(math.nan, nan_ok=True)
+    assert picture_series(frame(rows)) == {
+        "here, gpt2-124M": [87.5, 50.0, nan],
+        "published, GPT-2's own weights": [95.0, nan, nan],
+        "here, without messages that stand in train, too": [75.0, nan, nan],
+    }
+    assert list(picture_series(frame([row("own", 0.5)]))) == ["here, gpt2-124M"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
 
 from spam_gpt2.console import exit_with_error, progress, say, warn
 from spam_gpt2.experiments import runs
 from spam_gpt2.experiments.clones import Workplaces, workplaces
 from spam_gpt2.experiments.spec import SPEC_PATH, Experiment, choose, load_experiments
-from spam_gpt2.experiments.table import TABLE_PATH, Row, frame, markdown, seeds_summary, write_table
-from spam_gpt2.files import InputError, write_text
+from spam_gpt2.experiments.table import TABLE_PATH, Row, frame, markdown, write_seeds, write_table
+from spam_gpt2.files import InputError
 
 FIRST_SEED = 123
 EPILOG = f"""\
@@ -153,9 +152,7 @@ def run_seeds(chosen: list[Experiment], count: int, again: bool, jobs: int) -> N
         failed = run_all(seeded, again, jobs)
         if failed:
             raise InputError(f"{', '.join(failed)} failed; no spread without all seeds")
-        summary = seeds_summary(experiment.name, rows_of(seeded))
-        write_text(Path(f"reports/seeds_{experiment.name}.md"), summary + "\n")
-        print(summary)
+        print(write_seeds(experiment.name, rows_of(seeded)), end="")
 
 
 if __name__ == "__main__":

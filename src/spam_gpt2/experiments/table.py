@@ -93,16 +93,24 @@ def write_table(rows: list[Row], order: list[str], path: Path = TABLE_PATH) -> N
     whole = merge(frame(rows), path, order)
     write_csv(path.with_suffix(".csv"), whole)
     write_text(path, f"# Experiments\n\n{note(whole)}\n\n{markdown(whole)}\n")
-    repeated = whole["weights"].str.contains(IN_PLACE)
-    weights = ", ".join(sorted(set(whole["weights"][~repeated])))
-    here = whole["test %"].mask(repeated).astype(float)  # a stand-in's dot would pass for that size
-    points = {f"here, {weights}": here.tolist()}
-    if whole["published test %"].notna().any():
-        points["published, GPT-2's own weights"] = whole["published test %"].tolist()
     save_dots(
-        path.with_suffix(".png"), whole["experiment"].tolist(), points,
+        path.with_suffix(".png"), whole["experiment"].tolist(), picture_series(whole),
         title="Accuracy on test", x="per cent",
     )  # fmt: skip
+
+
+def picture_series(rows: pd.DataFrame) -> dict[str, list[float]]:
+    """The picture's series: here, published, and without leak where that is something else."""
+    repeated = rows["weights"].str.contains(IN_PLACE)
+    weights = ", ".join(sorted(set(rows["weights"][~repeated])))
+    here = rows["test %"].mask(repeated).astype(float)  # a stand-in's dot would pass for that size
+    points = {f"here, {weights}": here}
+    if rows["published test %"].notna().any():
+        points["published, GPT-2's own weights"] = rows["published test %"]
+    unseen = rows["unseen test %"].mask(repeated | (rows["unseen test %"] == rows["test %"]))
+    if unseen.notna().any():
+        points["here, without messages that stand in train, too"] = unseen.astype(float)
+    return {series: values.tolist() for series, values in points.items()}
 
 
 def note(rows: pd.DataFrame) -> str:
@@ -136,13 +144,33 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def seeds_summary(name: str, rows: list[Row]) -> str:
-    """Mean and standard deviation of the accuracies over several seeds, as Markdown."""
-    cells = []
-    for split in SPLITS:
-        shares = [100 * row.results.gpt2[split]["accuracy"] for row in rows]
-        spread = (statistics.mean(shares), statistics.stdev(shares), min(shares), max(shares))
-        cells.append([split, *(f"{value:.2f}" for value in spread)])
-    header = ["accuracy", "mean %", "standard deviation", "lowest %", "highest %"]
+def write_seeds(name: str, rows: list[Row], folder: Path = TABLE_PATH.parent) -> str:
+    """Write `seeds_<name>.md` and the same as a picture, .png; returns the text.
+
+    Args:
+        rows: of one experiment with other seeds, two at the least.
+    """
     weights = rows[0].results.gpt2["weights"]
-    return f"# {name}: {len(rows)} seeds, weights {weights}\n\n{table(header, cells)}"
+    title = f"{name}: {len(rows)} seeds, weights {weights}"
+    shares = {
+        split: [100 * row.results.gpt2[split]["accuracy"] for row in rows] for split in SPLITS
+    }
+    text = f"# {title}\n\n{seeds_summary(shares)}\n"
+    path = folder / f"seeds_{name}.md"
+    write_text(path, f"{text}\n![Accuracy of each seed]({path.stem}.png)\n")
+    seeds = [f"seed {row.experiment.overrides['finetune.seed']}" for row in rows]
+    save_dots(path.with_suffix(".png"), seeds, shares, title=title, x="accuracy, per cent")
+    return text
+
+
+def seeds_summary(shares: dict[str, list[float]]) -> str:
+    """Mean and standard deviation over several seeds, as a Markdown table.
+
+    Args:
+        shares: accuracies in per cent, of each split one a seed.
+    """
+    cells = []
+    for split, found in shares.items():
+        spread = (statistics.mean(found), statistics.stdev(found), min(found), max(found))
+        cells.append([split, *(f"{value:.2f}" for value in spread)])
+    return table(["accuracy", "mean %", "standard deviation", "lowest %", "highest %"], cells)
