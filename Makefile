@@ -9,6 +9,8 @@ GPU_PACKAGES := triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas 
   nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
+need_name = $(if $(NAME),,$(error Which? For example `make $(1)`; `make experiments` runs all))
+
 .DEFAULT_GOAL := help
 .PHONY: help repro report experiments experiment seeds test lint bench bench-quick mlflow register \
   serve pr-report plots lock setup
@@ -34,9 +36,11 @@ experiments: $(READY) ## Run all named experiments, and write their table (JOBS=
 	python -m spam_gpt2.experiments --jobs $(JOBS)
 
 experiment: $(READY) ## Run one, or a group: make experiment NAME=lora
+	$(call need_name,experiment NAME=lora)
 	python -m spam_gpt2.experiments $(NAME)
 
 seeds: $(READY) ## Mean and spread over seeds: make seeds NAME=default SEEDS=5
+	$(call need_name,seeds NAME=default)
 	python -m spam_gpt2.experiments $(NAME) --seeds $(SEEDS) --jobs $(JOBS)
 
 test: $(READY) ## Run the tests
