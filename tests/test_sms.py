@@ -98,7 +98,7 @@ def frame(*labels: str) -> pd.DataFrame:
 
 
 def test_labels_come_from_the_data_sorted_or_from_the_parameters() -> None:
-    messages = frame("spam", "ham", "eggs")
+    messages = frame("spam", "ham", "eggs", "spam")
     assert check_labels(messages, None, Path("f")) == ["eggs", "ham", "spam"]
     assert check_labels(messages, ["spam", "eggs", "ham"], Path("f")) == ["spam", "eggs", "ham"]
 
@@ -109,6 +109,11 @@ def test_labels_come_from_the_data_sorted_or_from_the_parameters() -> None:
         (frame("ham", "ham"), None, "all messages are labelled 'ham'"),
         (frame("ham", "spam", "egg"), ["ham", "spam"], "f: line 3: label 'egg' is not in prepare"),
         (frame("ham", "spam"), ["ham", "spam", "egg"], "no message labelled 'egg'"),
+        (
+            frame("class", "ham", "spam", "ham"),
+            None,
+            "f: line 1: .* labelled 'class'; if that is a h",
+        ),
     ],
 )
 def test_labels_that_do_not_fit_the_data(

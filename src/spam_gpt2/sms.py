@@ -61,12 +61,19 @@ def read_messages(path: Path, quoting: str = "none") -> pd.DataFrame:
 def check_labels(messages: pd.DataFrame, labels: list[str] | None, path: Path) -> list[str]:
     """The classes in order: those given, or those of the data, sorted.
 
-    Raises InputError for a label of the data that is not listed, or a listed one without messages.
+    Raises InputError for a label of the data that is not listed, a listed one without messages, or
+    what looks like a header of other names.
     """
     found = sorted(messages["label"].unique())
     if len(found) < 2:
         raise InputError(f"{path}: all messages are labelled {found[0]!r}; two classes are needed")
     if labels is None:
+        for label in found:
+            if messages.loc[messages["label"] == label, "line"].tolist() == [1]:
+                raise InputError(
+                    f"{path}: line 1: no other message is labelled {label!r}; if that is a header, "
+                    "name its columns label and text"
+                )
         return found
     for label in found:
         if label not in labels:
