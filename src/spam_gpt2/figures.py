@@ -120,7 +120,7 @@ def save_dots(
     axes.set_yticks(lines, names)
     axes.set(title=title, xlabel=x)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="lower left")
+    axes.legend(frameon=False, loc="best")
     _save(figure, path)
 
 
