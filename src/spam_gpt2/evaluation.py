@@ -101,7 +101,8 @@ def unseen_accuracy(
     """How many messages have a text that is no training message's, and the accuracy on them.
 
     Beside the accuracy on all messages it says how much of that is leak: the same classifier on the
-    same messages, less those that it was trained on. Without a single one, there is no accuracy.
+    same messages, less those that it was trained on, provided that these are as hard as the others.
+    Without a single unseen one, there is no accuracy.
 
     Args:
         texts: of the messages, (N,).

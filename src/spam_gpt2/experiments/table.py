@@ -119,7 +119,7 @@ def note(rows: pd.DataFrame) -> str:
         "Made by `make experiments`, two side by side. Seconds are of a whole `dvc exp run`; what "
         "was not recomputed came from DVC's cache. Published minutes are of training alone, on an "
         "A100. Unseen are the test messages whose text is no training message's: what the accuracy "
-        "on all has beyond that on them is leak."
+        "on all has beyond that on them is leak, if the others, mostly spam, are as hard."
     )
     if rows["weights"].str.contains("gpt2-mini").any():
         line += (
