@@ -8,10 +8,11 @@ import pytest
 import torch
 from conftest import TINY
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from spam_gpt2.artifacts import Card, load_classifier, save_classifier
 from spam_gpt2.classifier import GPT2Classifier, trained_tensors
-from spam_gpt2.lora import LowRankUpdate, add_lora
+from spam_gpt2.lora import AdaptedLinear, add_lora
 from spam_gpt2.model import GPT2
 from spam_gpt2.trainable import unfreeze
 from spam_gpt2.weights import load_gpt2, save_weights
@@ -37,13 +38,25 @@ def move_adapters(classifier: GPT2Classifier) -> None:
                 tensor.normal_(0, 0.3, generator=generator)
 
 
-def test_an_update_is_the_scaled_product_of_two_thin_matrices() -> None:
-    update = LowRankUpdate(torch.zeros(3, 2), rank=1, alpha=4.0)
+def test_an_adapter_adds_the_scaled_product_of_two_thin_matrices() -> None:
+    adapter = AdaptedLinear(nn.Linear(2, 3), rank=1, alpha=4.0)
     with torch.no_grad():
-        update.A.copy_(torch.tensor([[1.0, 2.0]]))
-        update.B.copy_(torch.tensor([[1.0], [0.0], [-1.0]]))
-    weight = torch.ones(3, 2)
-    assert update(weight).tolist() == [[5.0, 9.0], [1.0, 1.0], [-3.0, -7.0]]
+        adapter.linear.weight.fill_(1.0)
+        adapter.linear.bias.copy_(torch.tensor([0.0, 10.0, 20.0]))
+        adapter.A.copy_(torch.tensor([[1.0, 2.0]]))
+        adapter.B.copy_(torch.tensor([[1.0], [0.0], [-1.0]]))
+    assert adapter.weight.tolist() == [[5.0, 9.0], [1.0, 1.0], [-3.0, -7.0]]
+    assert adapter(torch.tensor([1.0, -1.0])).tolist() == [-4.0, 10.0, 24.0]
+
+
+def test_no_gradient_of_the_size_of_a_frozen_weight_is_computed() -> None:
+    adapter = AdaptedLinear(nn.Linear(8, 6).requires_grad_(False), rank=2, alpha=1.0)
+    with FlopCounterMode(display=False) as counter:
+        adapter(torch.ones(100, 8, requires_grad=True)).sum().backward()
+    W, thin = 2 * 100 * 8 * 6, 2 * 100 * 2 * (8 + 6)
+    assert (
+        counter.get_total_flops() == 2 * W + 3 * thin
+    )  # of three passes, W's gradient is left out
 
 
 def test_before_training_nothing_is_changed(tiny_gpt2: GPT2) -> None:
@@ -69,13 +82,11 @@ def test_adapters_act_as_layers_with_the_sum_as_their_weight(tiny_gpt2: GPT2) ->
     state = {k.removeprefix("gpt2."): v for k, v in classifier.state_dict().items()}
     for name, parameter in merged.named_parameters():
         stem, _, kind = name.rpartition(".")
-        original = f"{stem}.parametrizations.{kind}.original"
+        frozen = state.get(f"{stem}.linear.{kind}")
         with torch.no_grad():
-            if original in state:
-                A, B = (state[f"{stem}.parametrizations.{kind}.0.{m}"] for m in "AB")
-                parameter.copy_(state[original] + 3.0 * (B @ A))
-            else:
-                parameter.copy_(state[name])
+            parameter.copy_(state[name] if frozen is None else frozen)
+            if frozen is not None and kind == "weight":
+                parameter.add_(3.0 * (state[f"{stem}.B"] @ state[f"{stem}.A"]))
     plain = GPT2Classifier(merged, 2, "last_token")
     plain.head = classifier.head
     expected = plain(TOKENS, LENGTHS)
@@ -115,10 +126,9 @@ def test_trained_adapters_are_loaded_again(tmp_path: Path, tiny_gpt2: GPT2) -> N
 
 
 @pytest.mark.parametrize("rank", [1, 5])
-def test_a_update_is_of_the_rank_that_is_asked_for(rank: int) -> None:
+def test_an_adapter_is_of_the_rank_that_is_asked_for(rank: int) -> None:
     torch.manual_seed(0)
-    layer = nn.Linear(8, 6)
-    update = LowRankUpdate(layer.weight, rank, 1.0)
-    nn.init.normal_(update.B)
-    difference = update(layer.weight) - layer.weight
+    adapter = AdaptedLinear(nn.Linear(8, 6), rank, 1.0)
+    nn.init.normal_(adapter.B)
+    difference = adapter.weight - adapter.linear.weight
     assert torch.linalg.matrix_rank(difference, atol=1e-5) == rank

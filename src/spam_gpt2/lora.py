@@ -5,36 +5,49 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import register_parametrization
 
 from spam_gpt2.classifier import GPT2Classifier
 
 
-class LowRankUpdate(nn.Module):
-    """W becomes W + (alpha / rank) B A, with A (rank, in) and B (out, rank) (eq. 3).
+class AdaptedLinear(nn.Module):
+    """W x + b + (alpha / rank) B A x, with A (rank, in) and B (out, rank) (eq. 3).
 
-    B starts at zero, so that training starts from W. It acts on the weight and not on the layer's
-    output, so whoever reads `weight`, as `MultiHeadAttention.from_one` does, reads the adapted one.
+    B starts at zero, so that training starts from W. The product is added to the output and not to
+    W: the gradient of a sum of weights has the size of W, and costs a third of a training step.
+    Whoever reads `weight`, as `MultiHeadAttention.from_one` does, gets that sum all the same.
     """
 
-    def __init__(self, weight: Tensor, rank: int, alpha: float) -> None:
-        """For a weight (out, in); A draws from torch's global generator, as `nn.Linear` does."""
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float) -> None:
+        """A draws from torch's global generator, as `nn.Linear` does."""
         super().__init__()
-        outputs, inputs = weight.shape
+        self.linear = linear
         self.scale = alpha / rank
-        self.A = nn.Parameter(torch.empty(rank, inputs))
-        self.B = nn.Parameter(torch.zeros(outputs, rank))
+        self.A = nn.Parameter(torch.empty(rank, linear.in_features))
+        self.B = nn.Parameter(torch.zeros(linear.out_features, rank))
         nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
 
-    def forward(self, weight: Tensor) -> Tensor:
-        return torch.addmm(weight, self.B, self.A, alpha=self.scale)  # (out, in)
+    @property
+    def weight(self) -> Tensor:
+        """W + (alpha / rank) B A, (out, in)."""
+        return torch.addmm(self.linear.weight, self.B, self.A, alpha=self.scale)
+
+    @property
+    def bias(self) -> Tensor:
+        """That of the frozen layer, (out,)."""
+        return self.linear.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out)."""
+        return self.linear(x) + F.linear(F.linear(x, self.A), self.scale * self.B)
 
 
 def add_lora(classifier: GPT2Classifier, rank: int, alpha: float) -> None:
-    """Freeze all but the head, and put an adapter into every linear layer of every block."""
+    """Freeze all but the head, and put an adapter beside every linear layer of every block."""
     classifier.requires_grad_(False)
     classifier.head.requires_grad_(True)
     for module in list(classifier.gpt2.h.modules()):
-        if isinstance(module, nn.Linear):
-            register_parametrization(module, "weight", LowRankUpdate(module.weight, rank, alpha))
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.Linear):
+                setattr(module, name, AdaptedLinear(child, rank, alpha))
