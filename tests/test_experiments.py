@@ -233,9 +233,8 @@ def test_the_spread_over_seeds_by_hand(tmp_path: Path) -> None:
     deviation = math.sqrt(((90 - 93) ** 2 + (92 - 93) ** 2 + (97 - 93) ** 2) / 2)
     assert text.startswith("# x: 3 seeds, weights gpt2-mini\n")
     assert f"| test | 93.00 | {deviation:.2f} | 90.00 | 97.00 |" in text
-    assert (
-        tmp_path / "seeds_x.md"
-    ).read_text() == f"{text}\n![Accuracy of each seed](seeds_x.png)\n"
+    written = (tmp_path / "seeds_x.md").read_text()
+    assert written == f"{text}\n![Accuracy of each seed](seeds_x.png)\n"
     assert (tmp_path / "seeds_x.png").read_bytes().startswith(b"\x89PNG")
 
 

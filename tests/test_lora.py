@@ -54,9 +54,8 @@ def test_no_gradient_of_the_size_of_a_frozen_weight_is_computed() -> None:
     with FlopCounterMode(display=False) as counter:
         adapter(torch.ones(100, 8, requires_grad=True)).sum().backward()
     W, thin = 2 * 100 * 8 * 6, 2 * 100 * 2 * (8 + 6)
-    assert (
-        counter.get_total_flops() == 2 * W + 3 * thin
-    )  # of three passes, W's gradient is left out
+    # Forward, gradient of x, gradient of the weights: the last is left out for W.
+    assert counter.get_total_flops() == 2 * W + 3 * thin
 
 
 def test_before_training_nothing_is_changed(tiny_gpt2: GPT2) -> None:

@@ -68,12 +68,12 @@ def check_labels(messages: pd.DataFrame, labels: list[str] | None, path: Path) -
     if len(found) < 2:
         raise InputError(f"{path}: all messages are labelled {found[0]!r}; two classes are needed")
     if labels is None:
-        for label in found:
-            if messages.loc[messages["label"] == label, "line"].tolist() == [1]:
-                raise InputError(
-                    f"{path}: line 1: no other message is labelled {label!r}; if that is a header, "
-                    "name its columns label and text"
-                )
+        line, label = messages[["line", "label"]].iloc[0]
+        if line == 1 and label not in messages["label"].iloc[1:].to_numpy():
+            raise InputError(
+                f"{path}: line 1: no other message is labelled {label!r}; if that is a header, "
+                "name its columns label and text"
+            )
         return found
     for label in found:
         if label not in labels:
