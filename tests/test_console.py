@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import subprocess
 import sys
@@ -114,6 +115,45 @@ def test_a_failing_stage_prints_one_line_and_no_time(tmp_path: Path) -> None:
     assert done.stderr == "error: data.csv: line 3: no label\n"
     assert done.stdout == ""
     assert not (tmp_path / TIMINGS).exists()
+
+
+STAGE_WITHOUT_ROOM = """
+import resource
+from pathlib import Path
+from spam_gpt2.console import run_stage
+from spam_gpt2.files import write_text
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+run_stage(lambda: write_text(Path("metrics/data.json"), "x" * 50_000), __file__)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits to set")
+def test_a_full_disk_is_one_line_with_the_file(tmp_path: Path) -> None:
+    script_path = tmp_path / "prepare.py"
+    script_path.write_text(STAGE_WITHOUT_ROOM)
+    command = [sys.executable, str(script_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: metrics/data.json: File too large\n"
+    assert list((tmp_path / "metrics").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "prepare: No space left on device"),
+        (OSError(errno.ENOENT, "No such file", "a.csv"), "a.csv: No such file"),
+        (OSError(errno.ENOSPC, "No space", "a.csv", None, "b.csv"), "b.csv: No space"),
+        (OSError("what no system said"), "prepare: what no system said"),
+    ],
+)
+def test_an_error_of_the_system_says_where(
+    capsys: pytest.CaptureFixture[str], error: OSError, line: str
+) -> None:
+    with pytest.raises(SystemExit):
+        exit_with_error(error, "prepare")
+    assert capsys.readouterr().err == f"error: {line}\n"
 
 
 STAGE_THAT_LEAVES = """

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from full_disk import little_room
 from http_server import (
     Behaviour,
     Website,
@@ -437,6 +438,33 @@ def test_a_path_may_start_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_cannot_be_copied_is_named(tmp_path: Path, name: str) -> None:
     failure(str(tmp_path / name), tmp_path / "out/copy")
     assert names(tmp_path / "out") == []
+
+
+def test_on_a_full_disk_the_part_stays_and_is_named(server: Website, tmp_path: Path) -> None:
+    url, path = f"{server.address}/file.bin", tmp_path / "file.bin"
+    with little_room(BREAK), pytest.raises(OSError, match="File too large") as caught:
+        download(url, path, PIN, patience=QUICK)
+    (part_path,) = tmp_path.iterdir()
+    assert caught.value.filename == str(part_path)
+    assert len(server.exchanges) == 1  # to ask again would make no room
+    download(url, path, PIN, patience=QUICK)
+    assert path.read_bytes() == CONTENT
+    assert server.exchanges[1].sent == len(CONTENT) - BREAK
+
+
+def test_a_copy_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    source_path = tmp_path / "file.bin"
+    source_path.write_bytes(CONTENT)
+    with little_room(BREAK), pytest.raises(OSError, match="File too large"):
+        download(str(source_path), tmp_path / "out/copy", PIN)
+    assert names(tmp_path / "out") == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(server: Website, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(FileExistsError) as caught:
+        download(f"{server.address}/file.bin", tmp_path / "out/copy", PIN)
+    assert caught.value.filename == str(tmp_path / "out")
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/file.bin", "s3://bucket/file.bin"])

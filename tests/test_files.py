@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from full_disk import little_room
 
 from spam_gpt2.files import (
     InputError,
@@ -52,6 +53,21 @@ def test_an_error_leaves_the_old_file_and_nothing_else(
         write_half(path, error)
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
+
+
+def test_a_write_that_fails_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    with little_room(10_000), pytest.raises(OSError, match="File too large") as caught:
+        write_text(path, "x" * 50_000)
+    assert caught.value.filename == str(path)
+    assert names(tmp_path) == []
+
+
+def test_an_error_that_names_a_file_keeps_that_name(tmp_path: Path) -> None:
+    source_path = tmp_path / "missing"
+    with pytest.raises(FileNotFoundError) as caught, whole_file(tmp_path / "copy"):
+        source_path.read_bytes()
+    assert caught.value.filename == str(source_path)
 
 
 KILLED_WHILE_WRITING = """

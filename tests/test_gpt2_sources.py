@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from full_disk import little_room
 from http_server import (
     Website,
     breaking_off,
@@ -395,6 +396,27 @@ def test_the_stand_in_takes_the_place_loudly(
     assert "gpt2-tiny" in warning
     assert f"`{FETCHES_AGAIN}`" in warning
     assert {p.name for p in stand_in_dir.iterdir()} == {*OPENAI_FILES, "training.json"}
+
+
+@pytest.mark.parametrize("where", ["server", "folder"])
+def test_on_a_full_disk_nothing_takes_the_place_of_what_was_asked_for(
+    tiny_real: dict[str, bytes],
+    server: Website,
+    out_dir: Path,
+    stand_in_dir: Path,
+    tmp_path: Path,
+    where: str,
+) -> None:
+    folder = written(tmp_path / "mirror", tiny_real)
+    source = str(folder) if where == "folder" else served(server, tiny_real)
+    wanted = request(source, fallback_dir=stand_in_dir)
+    with little_room(BREAK), pytest.raises(OSError, match="File too large") as caught:
+        fetch(wanted, out_dir)
+    named = caught.value.filename2 or caught.value.filename
+    assert named.startswith(f"{out_dir}.partial/gpt2-124M/")
+    assert not out_dir.exists()
+    assert fetch(wanted, out_dir) == "gpt2-124M"
+    assert_holds(out_dir, tiny_real, "gpt2-124M")
 
 
 def test_the_real_weights_take_the_stand_ins_place_when_they_can_be_had(

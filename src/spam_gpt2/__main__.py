@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Parse the command line, classify, and turn InputError into one line."""
+    """Parse the command line, classify, and turn errors of the input into one line."""
     args = parser().parse_args()
     if args.text and args.csv:
         parser().error("give TEXT or --csv, not both")
@@ -57,8 +57,7 @@ def main() -> None:
         _discard_output()
     except OSError as error:
         _discard_output()
-        place = error.filename2 or error.filename or args.output or "standard output"
-        exit_with_error(InputError(f"{place}: {error.strerror}"))
+        exit_with_error(error, args.output or "standard output")
 
 
 def run(args: argparse.Namespace) -> None:

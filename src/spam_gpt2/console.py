@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
@@ -32,30 +32,37 @@ def warn(message: str) -> None:
     say(f"WARNING: {message}")
 
 
-def exit_with_error(error: InputError) -> None:
-    """Print the one line that an InputError is, and leave with exit code 1."""
-    line = " ".join(str(error).split())
-    print(f"error: {line}", file=sys.stderr)
+def exit_with_error(error: InputError | OSError, place: object = "") -> NoReturn:
+    """Print the one line that an error is, and leave with exit code 1.
+
+    Args:
+        place: what an OSError is about that names no file itself.
+    """
+    text = str(error)
+    if isinstance(error, OSError):
+        place = error.filename2 or error.filename or place
+        text = f"{place}: {error.strerror or error}" if place else text
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
     raise SystemExit(1)
 
 
 def run_stage(stage: Callable[[], None], script: str) -> None:
-    """Run a stage's `main`, turn InputError into one line, and note what it took.
+    """Run a stage's `main`, turn what is wrong outside into one line, and note what it took.
 
     Seconds and the peak of memory in MB go to `reports/timings.tsv`, which is no output of the
     pipeline: outputs are the same bytes each time, and times are not.
     """
     # As it ends, Python looks for garbage in all of torch, a second a stage: not in what is frozen.
     atexit.register(gc.freeze)
-    began = time.monotonic()
+    name, began = Path(script).stem, time.monotonic()
     try:
         stage()
-    except InputError as error:
-        exit_with_error(error)
-    name, seconds, peak = Path(script).stem, time.monotonic() - began, peak_memory()
-    TIMINGS_PATH.parent.mkdir(parents=True, exist_ok=True)
-    with TIMINGS_PATH.open("a", encoding="utf-8") as file:
-        file.write(f"{name}\t{seconds:.1f}\t{peak}\n")
+        seconds, peak = time.monotonic() - began, peak_memory()
+        TIMINGS_PATH.parent.mkdir(parents=True, exist_ok=True)
+        with TIMINGS_PATH.open("a", encoding="utf-8") as file:
+            file.write(f"{name}\t{seconds:.1f}\t{peak}\n")
+    except (InputError, OSError) as error:  # a full disk, a folder that is not ours
+        exit_with_error(error, name)
     say(f"{name} took {seconds:.1f} s and at most {peak:,} MB")
 
 

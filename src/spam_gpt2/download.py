@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from spam_gpt2.console import progress
 from spam_gpt2.files import InputError, sha256_of, whole_file
 
 CHUNK = 1 << 14  # bytes; a break loses at most one
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNKNOWN_HOST = "the host's name cannot be resolved"
 
 
@@ -63,17 +65,15 @@ def download(
     Args:
         url: an https, http or file address, or a plain path.
 
-    Raises: DownloadError, one line with the address and the reason.
+    Raises: DownloadError, one line with the address and the reason; OSError when the file cannot be
+    written here, which no other source would change.
     """
     pin, patience = pin or Pin(), patience or Patience()
     source_path = local_path(url)
     if source_path is not None:
         _copy(source_path, path, pin)
         return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DownloadError(f"{path.parent}: {error.strerror or error}") from None
+    path.parent.mkdir(parents=True, exist_ok=True)
     tag = hashlib.sha256(url.encode()).hexdigest()[:8]
     part_path = path.with_name(f".{path.name}.{tag}.part")
     arrived_before = part_path.is_file() and pin != Pin() and pin.problem(part_path) is None
@@ -142,6 +142,8 @@ def _copy(source_path: Path, path: Path, pin: Pin) -> None:
             if problem:
                 raise DownloadError(f"{source_path}: not the expected file: {problem}")
     except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
         raise DownloadError(f"{source_path}: {error.strerror or error}") from None
 
 
@@ -157,6 +159,8 @@ def _transfer(url: str, part_path: Path, patience: Patience) -> None:
             raise DownloadError(f"{url}: not an address") from None
         except requests.exceptions.RequestException as error:
             reason = _plain_reason(error)
+        except OSError as error:  # of the file: those of the network are RequestExceptions
+            raise OSError(error.errno, error.strerror, str(part_path)) from None
         if reason is None:
             return
         if reason == UNKNOWN_HOST and attempt:

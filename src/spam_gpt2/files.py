@@ -21,12 +21,19 @@ class InputError(Exception):
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; renamed into place at the end, removed on an error."""
+    """A path beside `path` to write to; renamed into place at the end, removed on an error.
+
+    An OSError that names no file, as none does that comes of a write, gets the name of this one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside_path = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield beside_path
         beside_path.replace(path)
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         beside_path.unlink(missing_ok=True)
 

@@ -139,10 +139,8 @@ def main() -> None:
     args = parser.parse_args()
     try:
         write_report(Path(), args.base, args.output)
-    except InputError as error:
-        exit_with_error(error)
-    except OSError as error:
-        exit_with_error(InputError(f"{error.filename}: {error.strerror}"))
+    except (InputError, OSError) as error:
+        exit_with_error(error, args.output)
     say(f"{args.output}: written, with pictures beside it")
 
 

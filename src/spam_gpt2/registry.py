@@ -73,13 +73,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Parse the command line, do as it says, and turn every InputError into one line."""
+    """Parse the command line, do as it says, and turn errors of the input into one line."""
     args = parser().parse_args()
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:
         args.run(args)
-    except InputError as error:
+    except (InputError, OSError) as error:
         exit_with_error(error)
 
 

@@ -68,7 +68,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         print((holdout if args.holdout else results)(Path()))
-    except InputError as error:
+    except (InputError, OSError) as error:
         exit_with_error(error)
 
 

@@ -19,9 +19,15 @@ WEIGHTS_FILE = "weights.safetensors"
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors, whole or not at all, without a copy in memory."""
+    """Write tensors as safetensors, whole or not at all, without a copy in memory.
+
+    Raises: InputError when there is no room for them.
+    """
     with whole_file(path) as beside_path:
-        save_file({k: t.detach().contiguous() for k, t in tensors.items()}, beside_path)
+        try:
+            save_file({k: t.detach().contiguous() for k, t in tensors.items()}, beside_path)
+        except SafetensorError as error:  # what it makes of any OSError
+            raise InputError(f"{path}: cannot be written: {error}") from None
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

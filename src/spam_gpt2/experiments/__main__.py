@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Parse the command line, and turn InputError into one line."""
+    """Parse the command line, and turn errors of the input into one line."""
     args = parser().parse_args()
     try:
         for option in ("seeds", "jobs"):
@@ -59,7 +59,7 @@ def main() -> None:
             report(list(every.values()), chosen)
             if failed:
                 raise InputError(f"{len(failed)} of {len(chosen)} failed: {'; '.join(failed)}")
-    except InputError as error:
+    except (InputError, OSError) as error:
         exit_with_error(error)
 
 
