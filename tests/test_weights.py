@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from full_disk import little_room
 
 from spam_gpt2.config import CONFIG_FILE, GPT2Config, Origin, read_config
 from spam_gpt2.files import InputError
@@ -106,6 +107,15 @@ def test_changing_loaded_weights_leaves_the_file_alone(weights_dir: Path) -> Non
     assert load_gpt2(weights_dir)[0].wte.weight.std() > 0.01
 
 
+def test_no_room_for_the_weights_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / WEIGHTS_FILE
+    with little_room(10_000):
+        line = refusal(lambda path: save_tensors(path, {"wte": torch.zeros(5_000)}), path)
+    assert line.startswith(f"{path}: cannot be written: ")
+    assert "File too large" in line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_config_appears_when_saving_breaks_off(tmp_path: Path, tiny_gpt2: GPT2) -> None:
     weights = dict(tiny_gpt2.named_parameters())
     with pytest.raises(OSError, match=r"encoder\.json"):
@@ -142,7 +152,7 @@ def test_weights_that_do_not_fit_the_config_are_refused(weights_dir: Path, tiny_
         "weights: tensor wpe.weight has shape (64, 32), expected (65, 32)"
     )
     edit_config(weights_dir, hparams=vars(dataclasses.replace(tiny_gpt2.config, n_layer=4)))
-    assert refusal(load_gpt2, weights_dir).startswith("weights: tensor h.3.")
+    assert refusal(load_gpt2, weights_dir) == "weights: tensor h.3.attn.c_attn.bias is missing"
 
 
 @pytest.mark.parametrize("change", ["missing", "left over"])

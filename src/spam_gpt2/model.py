@@ -235,7 +235,7 @@ def gpt2_from_weights(config: GPT2Config, weights: Mapping[str, Tensor]) -> GPT2
     Raises InputError naming the first tensor that is missing, left over or of the wrong shape.
     """
     expected = expected_shapes(config)
-    for name in expected.keys() ^ weights.keys():
+    for name in sorted(expected.keys() ^ weights.keys()):
         state = "missing" if name in expected else "not one of GPT-2's"
         raise InputError(f"weights: tensor {name} is {state}")
     for name, shape in expected.items():
