@@ -359,6 +359,19 @@ def test_a_reader_that_left_before_the_first_row_is_no_error_either(project: Pat
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no terminal to imitate")
+def test_who_types_messages_is_told_how_to_end(project: Path) -> None:
+    ours, terminal = os.openpty()
+    os.write(ours, b"Win cash now\nSee you at home\n\x04")
+    done = run_buffered(command(), stdin=terminal)
+    os.close(terminal)
+    os.close(ours)
+    assert (done.returncode, done.stderr) == (
+        0, "Type messages, one a line; Ctrl-D on an empty line ends them.\n"
+    )  # fmt: skip
+    assert_predicted(table(done.stdout), ["Win cash now", "See you at home"])
+
+
 @pytest.mark.skipif(not FULL_PATH.exists(), reason="no device that is always full")
 def test_a_full_disk_is_one_line(project: Path) -> None:
     with FULL_PATH.open("w") as full:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from spam_gpt2.console import exit_with_error, progress
+from spam_gpt2.console import exit_with_error, progress, say
 from spam_gpt2.files import InputError, whole_file
 from spam_gpt2.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 
@@ -68,6 +68,8 @@ def run(args: argparse.Namespace) -> None:
     if any("\udc80" <= character <= "\udcff" for text in args.text for character in text):
         raise InputError("TEXT: not UTF-8 text")  # Python keeps such bytes as lone surrogates
     predictor = Predictor.load(args.classifier, args.weights)
+    if not args.text and not args.csv and sys.stdin.isatty():
+        say("Type messages, one a line; Ctrl-D on an empty line ends them.")
     if len(args.text) == 1 and not args.output:
         only = next(predictor.predict(args.text))
         print(f"{only.label}\t{only.probability:.4f}")
