@@ -183,7 +183,7 @@ def test_the_table_holds_what_came_out_and_what_was_published(tmp_path: Path) ->
     assert (untimed["seconds"], untimed["features recomputed"]) == ("", "")
     text = path.read_text(encoding="utf-8")
     assert "are no figures of GPT-2" in text
-    assert "| own | about own | gpt2-mini | 1,538 | 90.5 |" in text
+    assert "| own | about own | gpt2-mini | 1,538 | 90.50 |" in text
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -217,9 +217,10 @@ def test_a_stand_in_for_a_larger_model_is_named_as_one() -> None:
     assert row("small", 0.5, weights="gpt2-mini").weights == "gpt2-mini"
 
 
-def test_a_markdown_cell_is_short_and_exact() -> None:
-    text = markdown(frame([row("a", 0.9)]))
-    assert "| a | about a | gpt2-124M | 1,538 | 90 | 90 | 90 |" in text
+def test_all_cells_of_a_markdown_column_have_as_many_decimals() -> None:
+    text = markdown(frame([row("a", 0.9), row("b", 0.94321)]))
+    assert "| a | about a | gpt2-124M | 1,538 | 90.00 | 90.00 | 90.00 |" in text
+    assert "| b | about b | gpt2-124M | 1,538 | 94.32 | 94.32 | 94.32 |" in text
     assert len({line.count("|") for line in text.splitlines()}) == 1
 
 

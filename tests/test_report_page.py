@@ -124,7 +124,7 @@ def test_the_leak_is_told_in_points() -> None:
                "features recomputed", "trained parameters")  # fmt: skip
     shares = {"book": ("97.0", "95.5"), "lora": ("98.0", "90.0"), "leaky": ("92.0", "")}
     values["experiments"] = [
-        {**dict.fromkeys(columns, "x"), "experiment": name, "test %": test, "unseen test %": unseen}
+        {**dict.fromkeys(columns, "7"), "experiment": name, "test %": test, "unseen test %": unseen}
         for name, (test, unseen) in shares.items()
     ]
     values["leak"] = leak(values["experiments"])
@@ -132,6 +132,10 @@ def test_the_leak_is_told_in_points() -> None:
     assert re.findall(r"[+-][0-9.]+ points", page) == ["+1.5 points"]
     assert "<code>book</code> classifies 97.0 % of all test messages" in page
     assert "95.5 % of those whose text is not in its training set" in page
+    assert page.count("<td>7.00</td>") == 3 * len(shares)  # train, validation, published
+    assert page.count("<td>7.0</td>") == len(shares)  # seconds
+    assert "<td>97.00</td><td>95.50</td>" in page
+    assert "<td>92.00</td><td></td>" in page
 
 
 def test_a_figure_that_is_missing_is_an_error_and_no_gap() -> None:

@@ -33,7 +33,7 @@ def render_report(context: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "interval": interval, "tint": tint}
+    environment.filters |= {"percent": percent, "interval": interval, "fixed": fixed, "tint": tint}
     environment.globals["picture"] = lambda name, about: _picture(pictures[name], about)
     context = {**context, "figures": FIGURES, "is_stand_in": STAND_IN in context["gpt2"]["weights"]}
     return environment.get_template(TEMPLATE).render(context)
@@ -59,6 +59,11 @@ def leak(experiments: list[dict[str, str]]) -> list[dict[str, Any]]:
 def percent(share: float) -> str:
     """0.9537 as `95.4 %`."""
     return f"{100 * share:.1f} %"
+
+
+def fixed(cell: str, decimals: int) -> str:
+    """A number from CSV with as many decimals as all of its column; an empty cell stays so."""
+    return f"{float(cell):.{decimals}f}" if cell else ""
 
 
 def interval(bounds: list[float]) -> str:

@@ -132,15 +132,19 @@ def note(rows: pd.DataFrame) -> str:
 
 def markdown(rows: pd.DataFrame) -> str:
     """A frame as a Markdown table; what is missing is left empty."""
-    cells = [[_cell(value) for value in values] for values in rows.itertuples(index=False)]
-    return table(list(rows.columns), cells)
+    columns = list(rows.columns)
+    cells = [list(map(_cell, columns, values)) for values in rows.itertuples(index=False)]
+    return table(columns, cells)
 
 
-def _cell(value: object) -> str:
+def _cell(column: str, value: object) -> str:
+    """As many decimals throughout a column, so that the eye can compare."""
     if pd.isna(value):
         return ""
-    if isinstance(value, float):
-        return f"{value:.2f}".removesuffix("0").removesuffix(".0")
+    if column.endswith((" %", " minutes")):
+        return f"{value:.2f}"
+    if column.endswith((" s", "seconds")):
+        return f"{value:.1f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
