@@ -42,6 +42,19 @@ def test_default_quoting_reads_what_pandas_reads(tmp_path: Path) -> None:
     assert ours["line"].tolist() == [1, 3, 4]
 
 
+def test_a_quote_that_is_never_closed_swallows_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, 'ham\tHi\nspam\t"so he said\nham\tone\nspam\tand all that follows\n')
+    with pytest.raises(InputError, match=r"line 2: a quote is opened and never closed\. "):
+        read_messages(path, "default")
+    assert len(read_messages(path)) == 4
+
+
+def test_what_stands_behind_a_closing_quote_is_read_as_pandas_does(tmp_path: Path) -> None:
+    path = write(tmp_path, 'ham\t"a" b\nspam\t"c"')
+    theirs = pd.read_csv(path, sep="\t", header=None, names=["label", "text"])
+    assert read_messages(path, "default")["text"].tolist() == theirs["text"].tolist()
+
+
 def test_a_header_says_which_columns_to_take(tmp_path: Path) -> None:
     path = write(tmp_path, 'id,Text,Label\n7,"a, b",ham\n8,c,spam\n', "messages.csv")
     assert rows(read_messages(path, "default")) == [(2, "ham", "a, b"), (3, "spam", "c")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from spam_gpt2.files import InputError, write_csv
 
 HEADER = ("label", "text")
+END = "\0end\0"  # read behind the last line: a quote that is still open takes it in
 
 
 def read_messages(path: Path, quoting: str = "none") -> pd.DataFrame:
@@ -29,11 +31,14 @@ def read_messages(path: Path, quoting: str = "none") -> pd.DataFrame:
     content = _read_utf8(path)
     delimiter = "," if path.suffix.lower() == ".csv" else "\t"
     style = csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, quoting=style)
+    lines = chain(io.StringIO(content, newline=""), [END])
+    reader = csv.reader(lines, delimiter=delimiter, quoting=style)
     rows, problems, columns = [], [], None
     line = 1  # of the row's first line; quoted fields may span several
     try:
         for row in reader:
+            if row == [END]:
+                break
             if columns is None:
                 names = [name.strip().lower() for name in row]
                 is_header = set(HEADER) <= set(names)
@@ -109,6 +114,8 @@ def _read_utf8(path: Path) -> str:
 
 
 def _problem(row: list[str], columns: list[int], width: int) -> str | None:
+    if row and row[-1].endswith(END):
+        return "a quote is opened and never closed"
     if len(row) != width:
         return f"{len(row)} fields where {width} are expected" if row else "empty"
     label, text = (row[column] for column in columns)
