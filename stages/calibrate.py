@@ -43,7 +43,7 @@ def operating_point(splits: Splits, labels: list[str], params: Params) -> dict[s
     say(
         f"a false-positive rate of at most {target:.2%} lets {threshold.allowed} of the "
         f"{threshold.negatives} {labels[0]} messages of validation be above the threshold, "
-        f"{threshold.value:.6f}"
+        f"{threshold.value}"
     )
     found: dict[str, Any] = {"threshold": vars(threshold)}
     for name, value in (("at_threshold", threshold.value), ("argmax", 0.5)):

@@ -111,6 +111,14 @@ def test_the_stand_in_is_named_before_any_figure() -> None:
     assert "These are not GPT-2" not in render_report(context(), AnyPicture())
 
 
+def test_the_threshold_is_told_to_its_last_digit() -> None:
+    """Rounded, it may be below the very negative that it is to keep out."""
+    values = context()
+    values["calibration"]["threshold"]["value"] = 0.91523235
+    page = render_report(values, AnyPicture())
+    assert "above a probability of <strong>0.91523235</strong>" in page
+
+
 def test_three_classes_have_no_threshold() -> None:
     values = context()
     del values["calibration"]["threshold"]
