@@ -372,6 +372,28 @@ def test_who_types_messages_is_told_how_to_end(project: Path) -> None:
     assert_predicted(table(done.stdout), ["Win cash now", "See you at home"])
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")
+def test_a_named_pipe_stays_one_and_its_reader_gets_the_rows(project: Path) -> None:
+    os.mkfifo("pipe")
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+        done = run_buffered(command("a", "b", "--output", "pipe"))
+        try:
+            rows, _ = reader.communicate(timeout=20)
+        finally:
+            reader.kill()  # or it waits for ever where no pipe is left to write to
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert_predicted(table(rows), ["a", "b"])
+    assert (project / "pipe").is_fifo()
+
+
+def test_output_goes_where_a_link_points(project: Path, run: Run) -> None:
+    (project / "results").mkdir()
+    (project / "labels.csv").symlink_to("results/labels.csv")
+    assert run("a", "b", "--output", "labels.csv").code == 0
+    assert (project / "labels.csv").is_symlink()
+    assert_predicted(table(project / "results/labels.csv"), ["a", "b"])
+
+
 @pytest.mark.skipif(not FULL_PATH.exists(), reason="no device that is always full")
 def test_a_full_disk_is_one_line(project: Path) -> None:
     with FULL_PATH.open("w") as full:

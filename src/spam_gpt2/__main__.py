@@ -7,6 +7,7 @@ import csv
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
         print(f"{only.label}\t{only.probability:.4f}")
         return
     if args.output:
-        with whole_file(args.output) as path, path.open("w", encoding="utf-8", newline="") as out:
+        with _output(args.output) as out:
             _classify(args, predictor, out)
     else:
         _classify(args, predictor, sys.stdout)
@@ -146,6 +147,19 @@ def _lines(file: BinaryIO, name: str | Path) -> Iterator[str]:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
             raise InputError(f"{name}: line {number}: not UTF-8 text") from None
+
+
+@contextmanager
+def _output(path: Path) -> Iterator[TextIO]:
+    """A file that appears when it is whole; what a link points to; or a pipe or device as it is."""
+    text = {"encoding": "utf-8", "newline": ""}
+    if path.exists() and not path.is_file() and not path.is_dir():  # a file would take its place
+        with path.open("w", **text) as out:
+            yield out
+        return
+    final_path = path.resolve() if path.is_symlink() else path
+    with whole_file(final_path) as beside_path, beside_path.open("w", **text) as out:
+        yield out
 
 
 def _discard_output() -> None:
