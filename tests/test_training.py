@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spam_gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
 from spam_gpt2.features import Features, extract_features
+from spam_gpt2.files import InputError
 from spam_gpt2.messages import Messages
 from spam_gpt2.model import GPT2
 from spam_gpt2.params import Finetune, trainable_blocks
@@ -224,6 +225,17 @@ def test_a_training_loss_is_the_mean_since_the_point_before(tiny_gpt2: GPT2) -> 
     assert [point["train_loss"] for point in some.steps] == pytest.approx(expected, abs=2e-6)
     validation = [every.steps[step - 1]["validation_loss"] for step in (4, 8, 9)]
     assert [point["validation_loss"] for point in some.steps] == validation
+
+
+@pytest.mark.parametrize("batch_size", [4, 10])  # 10: no step follows whose loss would show it
+@pytest.mark.parametrize("recipe", ["own", "book"])
+def test_a_training_that_diverges_is_one_line(
+    tiny_gpt2: GPT2, recipe: str, batch_size: int
+) -> None:
+    setting = settings(recipe=recipe, learning_rate=1e30, batch_size=batch_size, epochs=1)
+    with pytest.raises(InputError, match=r"finetune\.learning_rate: training diverges") as caught:
+        train(tiny_gpt2, setting)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_last_points_are_those_of_the_trained_classifier(tiny_gpt2: GPT2) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +14,8 @@ from spam_gpt2.allocator import keep_freed_memory
 from spam_gpt2.classifier import GPT2Classifier, trained_tensors
 from spam_gpt2.console import progress
 from spam_gpt2.features import Features
-from spam_gpt2.params import Finetune
+from spam_gpt2.files import InputError
+from spam_gpt2.params import PARAMS_PATH, Finetune
 from spam_gpt2.recipe import RECIPES, Point
 
 # How a batch becomes logits: `Features.logits`, or `Features.plain_logits` to check it.
@@ -39,6 +41,8 @@ def finetune(
     What is drawn and what the curves show is up to `settings.recipe`. A step is a batch; the
     weights move after every `accumulation_steps` of them, and at an epoch's end, by the mean of
     their gradients. The process keeps freed memory from here on (`keep_freed_memory`).
+
+    Raises: InputError when training diverges.
     """
     keep_freed_memory()
     forward = Features.logits if settings.reuse_frozen else Features.plain_logits
@@ -65,10 +69,23 @@ def finetune(
                     optimizer.zero_grad()
                 curves.total_steps += 1
                 bar.update()
+                require_finite([loss.item()], curves.total_steps)
                 if point := recipe.loss_point(curves.total_steps, loss.item()):
                     curves.steps.append(point)
                     bar.set_postfix(loss=f"{point['train_loss']:.3f}", refresh=False)
             curves.epochs.append(recipe.accuracy_point(epoch))
     if point := recipe.last_point():
         curves.steps.append(point)
+    require_finite(curves.steps[-1].values(), curves.total_steps)
+    sums = [tensor.sum().item() for tensor in trained_tensors(classifier).values()]
+    require_finite(sums, curves.total_steps)  # the last step's weights, which no loss has seen
     return curves
+
+
+def require_finite(figures: Iterable[float], step: int) -> None:
+    """InputError unless all are numbers: what has diverged gives no more than NaN."""
+    if not all(map(math.isfinite, figures)):
+        raise InputError(
+            f"{PARAMS_PATH}: finetune.learning_rate: training diverges, with no numbers left at "
+            f"step {step}; take a lower rate"
+        )
