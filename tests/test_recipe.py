@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from spam_gpt2.classifier import GPT2Classifier
 from spam_gpt2.features import extract_features
+from spam_gpt2.files import InputError
 from spam_gpt2.messages import Messages
 from spam_gpt2.model import GPT2
 from spam_gpt2.trainable import unfreeze
@@ -155,6 +156,13 @@ def test_single_messages_accumulated_are_one_batch(tiny_gpt2: GPT2) -> None:
         return classifier.head.weight.detach()
 
     torch.testing.assert_close(trained(1, 8), trained(8, 1), atol=1e-6, rtol=1e-5)
+
+
+def test_a_batch_that_is_never_full_is_one_line(tiny_gpt2: GPT2) -> None:
+    classifier = GPT2Classifier(tiny_gpt2, 2, "last_token")
+    features = extract_features(classifier, *toy_messages(7, 3), 3, 64)
+    with pytest.raises(InputError, match=r"finetune\.batch_size: 8 is more than the 7 training"):
+        finetune(classifier, features, features, settings(recipe="book", batch_size=8))
 
 
 def test_an_index_that_is_no_class_changes_no_loss(tiny_gpt2: GPT2) -> None:

@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader
 
 from spam_gpt2.classifier import GPT2Classifier
 from spam_gpt2.features import Features, all_logits
-from spam_gpt2.params import Finetune
+from spam_gpt2.files import InputError
+from spam_gpt2.params import PARAMS_PATH, Finetune
 
 Point = dict[str, float]  # a row of a curve's CSV
 BOOK_BATCHES = 5  # that a look of the tutorials' takes of a split
@@ -99,6 +100,11 @@ class BookRecipe:
         validation: Features,
         settings: Finetune,
     ) -> None:
+        if len(train) < settings.batch_size:
+            raise InputError(
+                f"{PARAMS_PATH}: finetune.batch_size: {settings.batch_size} is more than the "
+                f"{len(train)} training messages, and the recipe book leaves out a smaller batch"
+            )
         self.classifier, self.settings = classifier, settings
         self.splits = {"train": train, "validation": validation}
         size = settings.batch_size
