@@ -149,3 +149,11 @@ def test_temperature_leaves_the_order_of_classes_alone() -> None:
 def test_messages_that_are_all_right_end_at_the_lowest_temperature() -> None:
     found = fit_temperature(np.array([0, 1, 1]), binary(0.2, 0.7, 0.9))
     assert found == pytest.approx(TEMPERATURES[0], rel=1e-3)
+
+
+def test_so_do_messages_that_are_right_beyond_what_a_float_can_tell() -> None:
+    """Their loss is 0 at many a temperature, none of which is better than the lowest."""
+    for margin in (6, 14, 20, 30):
+        unsure = 1 / (1 + np.exp(margin))
+        found = fit_temperature(np.array([0, 1, 1]), binary(unsure, 1 - unsure, 1 - unsure))
+        assert found == pytest.approx(TEMPERATURES[0], rel=1e-3), margin

@@ -22,12 +22,14 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     When every message is right, the colder the better: the result is then the lowest of
     `TEMPERATURES`, which says no more than that these messages are too easy to fit one.
     """
-    fit = minimize_scalar(
-        lambda log_t: cross_entropy(labels, with_temperature(probabilities, np.exp(log_t))),
-        bounds=np.log(TEMPERATURES),
-        method="bounded",
-    )
-    return float(np.exp(fit.x))
+
+    def loss(log_t: float) -> float:
+        return cross_entropy(labels, with_temperature(probabilities, np.exp(log_t)))
+
+    lowest, highest = np.log(TEMPERATURES)
+    fit = minimize_scalar(loss, bounds=(lowest, highest), method="bounded")
+    # Among temperatures whose losses are all 0, the search stops wherever it happens to be.
+    return TEMPERATURES[0] if loss(lowest) <= fit.fun else float(np.exp(fit.x))
 
 
 def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
