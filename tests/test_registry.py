@@ -40,7 +40,7 @@ from spam_gpt2.artifacts import load_classifier
 from spam_gpt2.features import extract_features, save_features
 from spam_gpt2.messages import encode_messages
 from spam_gpt2.predict import Predictor
-from spam_gpt2.registry import compare, main
+from spam_gpt2.registry import check_result, compare, main
 from spam_gpt2.sms import read_split, write_split
 from spam_gpt2.tokenizer import load_tokenizer
 from spam_gpt2.tracking import log_run
@@ -483,6 +483,17 @@ def test_without_a_classifier_the_error_says_what_makes_one(
     line = error_of(capsys, project)
     assert "models/classifier/classifier.json: no such file; `dvc repro`" in line
     assert not (project / "mlflow.db").exists()
+
+
+def test_a_classifier_that_is_sure_of_its_mistakes_is_that_of_its_metrics(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its loss is the same from features and from text, although a float32 could not tell it."""
+    scale_head(project, 30)
+    validation = evaluate(project)
+    assert validation["loss"] > 2  # a fifth of the labels are wrong on purpose
+    monkeypatch.chdir(project)
+    assert check_result({"validation": validation}) == LABELS
 
 
 def test_metrics_of_another_classifier_are_refused(

@@ -60,6 +60,6 @@ class Predictor:
                 tokens, runs = concatenate(messages.tokens, messages.offsets, indices)
                 x = self.classifier.gpt2.embed(tokens, runs)
                 logits[indices] = self.classifier.above(x, runs, 0)
-        for probabilities in logits.softmax(1)[messages.rows].tolist():
+        for probabilities in logits.double().softmax(1)[messages.rows].tolist():
             best = max(range(len(probabilities)), key=probabilities.__getitem__)
             yield Prediction(self.card.labels[best], probabilities[best], probabilities)

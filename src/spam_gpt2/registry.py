@@ -151,7 +151,7 @@ def check_result(gpt2: Mapping[str, Any]) -> list[str]:
     labels = predictor.card.labels
     messages = read_split(Path("data/prepared/validation.csv"))
     texts = progress(messages["text"], desc="check", unit="message")
-    probabilities = np.float32([each.probabilities for each in predictor.predict(texts)])
+    probabilities = np.array([each.probabilities for each in predictor.predict(texts)])
     reached = classification_metrics(label_ids(messages, labels), probabilities)
     for figure in FIGURES:
         stated = gpt2["validation"][figure]
