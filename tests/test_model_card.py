@@ -68,6 +68,12 @@ def test_figures_come_with_their_intervals() -> None:
     assert "| test | 151 | 151 | 302 |" in text
 
 
+def test_how_often_the_classes_were_trained_on_is_told() -> None:
+    assert "It was trained on as many messages of each class: " in card()
+    assert "It was trained on each class as often as above: " in card(balance=False)
+    assert "as many messages of each class" not in card(balance=False)
+
+
 def test_a_users_own_messages_are_not_called_the_collection() -> None:
     text = card(path="own.csv")
     assert "SMS Spam Collection" not in text

@@ -30,7 +30,7 @@ def model_card(
         f"## Use\n\n{_use(gpt2['labels'])}",
         f"## Results\n\n{_results(gpt2, baseline, holdout, data, params)}",
         f"## Data\n\n{_data(data, gpt2['labels'], params)}",
-        f"## Limits\n\n{_limits(gpt2['weights'])}",
+        f"## Limits\n\n{_limits(gpt2['weights'], params['prepare']['balance'])}",
         f"## Licences\n\n{_licences(gpt2['weights'], params)}",
     ]
     return "\n\n".join(sections) + "\n"
@@ -158,11 +158,12 @@ def _is_collection(params: dict[str, Any]) -> bool:
     return params["prepare"]["path"] == "data/raw/SMSSpamCollection"
 
 
-def _limits(weights: str) -> str:
+def _limits(weights: str, is_balanced: bool) -> str:
+    classes = "as many messages of each class" if is_balanced else "each class as often as above"
     lines = [
         "Spam changes; what came up after these messages were collected is unknown to this model.",
-        "It was trained on as many messages of each class: where one is rare, look at the rate of "
-        "false positives before you rely on its probabilities.",
+        f"It was trained on {classes}: where one is rarer, look at the rate of false positives "
+        "before you rely on its probabilities.",
         "Unusual spelling, such as look-alike letters or all capitals, changes its answers; "
         "`metrics/robustness.json` says by how much.",
         f"{weights} was trained on text from the web and has its biases.",
