@@ -277,8 +277,16 @@ def test_named_experiments_leave_the_workspace_alone_and_end_in_a_table(clone: C
     assert "params.yaml" not in clone.run("git", "status", "--short")
     assert clone.run(sys.executable, "-m", "spam_gpt2.experiments").count("has been run") == 2
     assert set(clone.run("dvc", "exp", "list", "--name-only").split()) == {"head", "first"}
+    experiments["head"]["set"] = {"finetune.trainable": "last_two_blocks"}
+    (clone.folder / "experiments.yaml").write_text(yaml.safe_dump({"few": group}))
+    said = clone.run(sys.executable, "-m", "spam_gpt2.experiments")
+    assert "first: has been run" in said
+    assert "head: has been run" not in said
+    with (clone.folder / "reports/experiments.csv").open() as file:
+        trained = {row["experiment"]: row["trained parameters"] for row in csv.DictReader(file)}
+    assert int(trained["head"]) > int(trained["first"]) > 2 * 32 + 2
     tags = _mlflow_tags(clone)
-    assert (tags.count("head"), tags.count("first")) == (1, 1)
+    assert (tags.count("head"), tags.count("first")) == (2, 1)  # the head before and after
     assert not list((clone.folder / ".dvc/tmp").glob("clones-*"))
 
 

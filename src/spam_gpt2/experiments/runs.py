@@ -11,10 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from spam_gpt2.experiments.clones import fetch_references
 from spam_gpt2.experiments.commands import execute, output_of
-from spam_gpt2.experiments.spec import Experiment
+from spam_gpt2.experiments.spec import Experiment, overridden
 from spam_gpt2.files import InputError, read_json, write_json, write_text
+from spam_gpt2.params import PARAMS_PATH, check_params, read_yaml
 from spam_gpt2.project import CLONED_FROM
 
 RECORD_PATH = Path("reports/experiments.json")
@@ -70,7 +73,7 @@ def run(experiment: Experiment, threads: int | None = None, clone: Path | None =
         fetch_references(clone, _references())
     seconds = time.monotonic() - began
     write_text(LOG_DIR / f"{experiment.name}.log", done.stdout)
-    commit = find(experiment)
+    commit = _commit_of(experiment)
     if done.returncode or commit is None:
         raise RunError(
             f"{experiment.name}: {_reason(done.stdout)} ({LOG_DIR}/{experiment.name}.log)"
@@ -89,19 +92,33 @@ def queue(experiment: Experiment) -> None:
 
 def remove(experiment: Experiment) -> None:
     """Forget an earlier execution of that name on this commit, if there is one."""
-    if find(experiment):
+    if _commit_of(experiment):
         _run(["dvc", "exp", "remove", experiment.name])
 
 
 def find(experiment: Experiment) -> str | None:
-    """The commit with the results of that name on the current HEAD, or None."""
-    place = f"{_references()}/{experiment.name}"
-    return _git("for-each-ref", "--format=%(objectname)", place).strip() or None
+    """The commit with its results on the current HEAD, or None.
+
+    An execution under its name with other parameters, before params.yaml or experiments.yaml was
+    edited, is not one of it.
+    """
+    commit = _commit_of(experiment)
+    if commit is None:
+        return None
+    then = check_params(yaml.safe_load(_git("show", f"{commit}:{PARAMS_PATH}")))
+    now = overridden(read_yaml(PARAMS_PATH), experiment.overrides, experiment.name)
+    return commit if then == now else None
 
 
 def head() -> str:
     """The commit that experiments start from."""
     return _git("rev-parse", "HEAD").strip()
+
+
+def _commit_of(experiment: Experiment) -> str | None:
+    """The commit that DVC keeps under that name for the current HEAD."""
+    place = f"{_references()}/{experiment.name}"
+    return _git("for-each-ref", "--format=%(objectname)", place).strip() or None
 
 
 def _references() -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spam_gpt2.files import InputError
-from spam_gpt2.params import PARAMS_PATH, check_params, describe_error, read_yaml
+from spam_gpt2.params import PARAMS_PATH, Params, check_params, describe_error, read_yaml
 
 SPEC_PATH = Path("experiments.yaml")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # what git takes for the end of a reference
@@ -88,7 +88,7 @@ def load_experiments(
                 problem = "stands twice" if name in found else "is no name for an experiment"
                 raise InputError(f"{path}: {group_name}: {name!r} {problem}")
             overrides = group.common | entry.set
-            _check_overrides(overrides, base, f"{path}: {name}")
+            overridden(base, overrides, f"{path}: {name}")
             found[name] = Experiment(name, group_name, entry.about, overrides, entry.published)
     return found
 
@@ -108,7 +108,8 @@ def choose(experiments: dict[str, Experiment], names: list[str]) -> list[Experim
     return [e for e in experiments.values() if e.name in wanted or e.group in wanted]
 
 
-def _check_overrides(overrides: dict[str, Any], base: Any, where: str) -> None:
+def overridden(base: Any, overrides: dict[str, Any], where: str) -> Params:
+    """Parameters with some of them replaced. Raises: InputError that begins with `where`."""
     values = copy.deepcopy(base)
     for key, value in overrides.items():
         section, dot, name = key.partition(".")
@@ -116,6 +117,6 @@ def _check_overrides(overrides: dict[str, Any], base: Any, where: str) -> None:
             raise InputError(f"{where}: {key}: unknown key; see params.yaml for those that exist")
         values[section][name] = value
     try:
-        check_params(values)
+        return check_params(values)
     except InputError as error:
         raise InputError(f"{where}: {str(error).removeprefix(f'{PARAMS_PATH}: ')}") from None
