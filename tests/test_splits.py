@@ -188,6 +188,14 @@ def test_a_class_without_messages_in_a_split_is_named(
         split(messages, **choices)
 
 
+@pytest.mark.parametrize("balance", [True, False])
+def test_the_smallest_class_is_blamed(balance: bool) -> None:
+    """It is to be found from the line: with balancing, another class may be the one that lacks."""
+    with pytest.raises(ValueError, match=r"the smallest class is 'sapm' with 2\b") as caught:
+        split(distinct(ham=90, sapm=2, spam=60), balance=balance)
+    assert ("balancing cuts" in str(caught.value)) == balance
+
+
 @pytest.mark.parametrize("duplicates", ["together", "keep", "drop"])
 @pytest.mark.parametrize("stratify", [True, False])
 def test_the_same_seed_draws_the_same_and_another_does_not(duplicates: str, stratify: bool) -> None:

@@ -47,7 +47,7 @@ def split_messages(
 
     Raises: ValueError when a split would be without messages of a class.
     """
-    labels = sorted(messages["label"].unique())
+    counts = messages["label"].value_counts()
     if duplicates == "drop":
         messages = messages.drop_duplicates("text", ignore_index=True)
     grouped = duplicates == "together"
@@ -64,16 +64,21 @@ def split_messages(
     for name in SPLITS:
         frame = pd.concat(parts[name])
         frames[name] = _shuffle(frame, False, seed) if stratify else frame
-        _check_classes(name, frame, labels)
+        _check_classes(name, frame, counts, balance)
     return Split(**frames, holdout=holdout)
 
 
-def _check_classes(name: str, frame: pd.DataFrame, labels: list[str]) -> None:
+def _check_classes(name: str, frame: pd.DataFrame, counts: pd.Series, balance: bool) -> None:
     """ValueError when a class is missing: it could be neither learnt nor measured."""
     found = set(frame["label"])
-    for label in labels:
+    for label in sorted(counts.index):
         if label not in found:
-            raise ValueError(f"too few messages: none labelled {label!r} in the {name} split")
+            cut = ", and balancing cuts every class to the smallest" if balance else ""
+            raise ValueError(
+                f"too few messages: none labelled {label!r} in the {name} split; the smallest "
+                f"class is {counts.idxmin()!r} with {counts.min()}{cut}. Mend a mistyped label, or "
+                "add messages"
+            )
 
 
 def _classes(messages: pd.DataFrame, grouped: bool) -> list[pd.DataFrame]:
