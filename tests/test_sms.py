@@ -125,7 +125,12 @@ def test_labels_come_from_the_data_sorted_or_from_the_parameters() -> None:
         (
             frame("class", "ham", "spam", "ham"),
             None,
-            "f: line 1: .* labelled 'class'; if that is a h",
+            "f: line 1: .* labelled 'class'; if that is a header, name its columns label and text$",
+        ),
+        (
+            frame('"label"', '"ham"', '"spam"', '"ham"'),
+            None,
+            "f: line 1: .* if quotes enclose the fields, set prepare.quoting: default$",
         ),
     ],
 )

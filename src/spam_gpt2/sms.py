@@ -78,6 +78,8 @@ def check_labels(messages: pd.DataFrame, labels: list[str] | None, path: Path) -
             raise InputError(
                 f"{path}: line 1: no other message is labelled {label!r}; if that is a header, "
                 "name its columns label and text"
+                + "; if quotes enclose the fields, set prepare.quoting: default"
+                * ('"' in label)
             )
         return found
     for label in found:
@@ -104,7 +106,10 @@ def write_split(path: Path, messages: pd.DataFrame) -> None:
 
 def _read_utf8(path: Path) -> str:
     if not path.is_file():
-        raise InputError(f"{path}: no such file; set prepare.path to your messages")
+        raise InputError(
+            f"{path}: no such file; set prepare.path to your messages, or run `dvc repro`, which "
+            "fetches the collection"
+        )
     content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")
