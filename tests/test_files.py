@@ -63,6 +63,13 @@ def test_a_write_that_fails_names_the_file(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_a_file_that_cannot_be_opened_is_named_as_the_caller_did(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 250)  # the file beside it has a longer name, too long for most disks
+    with pytest.raises(OSError, match="name too long") as caught:
+        write_text(path, "new")
+    assert caught.value.filename == str(path)
+
+
 def test_an_error_that_names_a_file_keeps_that_name(tmp_path: Path) -> None:
     source_path = tmp_path / "missing"
     with pytest.raises(FileNotFoundError) as caught, whole_file(tmp_path / "copy"):

@@ -24,6 +24,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; renamed into place at the end, removed on an error.
 
     An OSError that names no file, as none does that comes of a write, gets the name of this one.
+    So does one that names the file beside it, of which nobody knows.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside_path = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -31,7 +32,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield beside_path
         beside_path.replace(path)
     except OSError as error:
-        if error.errno and error.filename is None:
+        if error.errno and error.filename in (None, str(beside_path)):
             error.filename = str(path)
         raise
     finally:
