@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +31,13 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield beside_path
         beside_path.replace(path)
-    except OSError as error:
-        if error.errno and error.filename in (None, str(beside_path)):
+    except BaseException as error:
+        with suppress(OSError):  # the first error is the one that says what is wrong
+            beside_path.unlink()
+        is_ours = isinstance(error, OSError) and error.filename in (None, str(beside_path))
+        if is_ours and error.errno:
             error.filename = str(path)
         raise
-    finally:
-        beside_path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
