@@ -117,6 +117,21 @@ def test_a_failing_stage_prints_one_line_and_no_time(tmp_path: Path) -> None:
     assert not (tmp_path / TIMINGS).exists()
 
 
+INTERRUPTED_STAGE = """
+import signal
+from spam_gpt2.console import run_stage
+
+run_stage(lambda: signal.raise_signal(signal.SIGINT), "prepare.py")  # as Ctrl-C does
+"""
+
+
+def test_an_interrupted_stage_is_one_line_and_no_time(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED_STAGE]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+    assert not (tmp_path / TIMINGS).exists()
+
+
 STAGE_WITHOUT_ROOM = """
 import resource
 from pathlib import Path

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,6 +48,27 @@ def exit_with_error(error: InputError | OSError, place: object = "") -> NoReturn
     raise SystemExit(1)
 
 
+def exit_interrupted() -> NoReturn:
+    """Leave after Ctrl-C in one line, with the exit code that shells give it."""
+    print("interrupted", file=sys.stderr)
+    raise SystemExit(128 + signal.SIGINT) from None
+
+
+@contextmanager
+def one_line_errors(place: object = "") -> Iterator[None]:
+    """Turn what is wrong outside, and Ctrl-C, into one line and an exit code.
+
+    Args:
+        place: what an OSError is about that names no file itself.
+    """
+    try:
+        yield
+    except (InputError, OSError) as error:  # a full disk, a folder that is not ours
+        exit_with_error(error, place)
+    except KeyboardInterrupt:
+        exit_interrupted()
+
+
 def run_stage(stage: Callable[[], None], script: str) -> None:
     """Run a stage's `main`, turn what is wrong outside into one line, and note what it took.
 
@@ -55,14 +78,12 @@ def run_stage(stage: Callable[[], None], script: str) -> None:
     # As it ends, Python looks for garbage in all of torch, a second a stage: not in what is frozen.
     atexit.register(gc.freeze)
     name, began = Path(script).stem, time.monotonic()
-    try:
+    with one_line_errors(name):
         stage()
         seconds, peak = time.monotonic() - began, peak_memory()
         TIMINGS_PATH.parent.mkdir(parents=True, exist_ok=True)
         with TIMINGS_PATH.open("a", encoding="utf-8") as file:
             file.write(f"{name}\t{seconds:.1f}\t{peak}\n")
-    except (InputError, OSError) as error:  # a full disk, a folder that is not ours
-        exit_with_error(error, name)
     say(f"{name} took {seconds:.1f} s and at most {peak:,} MB")
 
 

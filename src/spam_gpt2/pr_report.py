@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spam_gpt2.console import exit_with_error, say
+from spam_gpt2.console import one_line_errors, say
 from spam_gpt2.figures import save_confusion_matrix
 from spam_gpt2.files import InputError, write_text
 from spam_gpt2.markdown import code, fit, table, warning
@@ -135,12 +135,13 @@ def main() -> None:
     """Parse the command line, write the report, and turn errors of the input into one line."""
     parser = argparse.ArgumentParser(prog="python -m spam_gpt2.pr_report", description=__doc__)
     parser.add_argument("--base", default="main", help="branch, tag or commit (%(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("pr-report/comment.md"))
+    parser.add_argument(
+        "--output", type=Path, default=Path("pr-report/comment.md"), metavar="FILE",
+        help="write the comment there, and pictures beside it (%(default)s)",
+    )  # fmt: skip
     args = parser.parse_args()
-    try:
+    with one_line_errors(args.output):
         write_report(Path(), args.base, args.output)
-    except (InputError, OSError) as error:
-        exit_with_error(error, args.output)
     say(f"{args.output}: written, with pictures beside it")
 
 

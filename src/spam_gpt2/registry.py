@@ -16,7 +16,7 @@ import numpy as np
 
 from spam_gpt2.artifacts import CARD_FILE, TENSORS_FILE
 from spam_gpt2.config import CONFIG_FILE
-from spam_gpt2.console import exit_with_error, progress, say
+from spam_gpt2.console import one_line_errors, progress, say
 from spam_gpt2.evaluation import label_ids
 from spam_gpt2.files import InputError, read_json
 from spam_gpt2.metrics import classification_metrics
@@ -77,10 +77,8 @@ def main() -> None:
     args = parser().parse_args()
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
-    try:
+    with one_line_errors():
         args.run(args)
-    except (InputError, OSError) as error:
-        exit_with_error(error)
 
 
 def register(params: Params, name: str = MODEL_NAME, *, force: bool = False) -> None:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from spam_gpt2.console import exit_with_error
-from spam_gpt2.files import InputError, read_json
+from spam_gpt2.console import one_line_errors
+from spam_gpt2.files import read_json
 
 FIGURES = ("accuracy", "precision", "recall", "f1", "roc_auc", "loss")
 STAND_IN = "gpt2-mini"
@@ -66,10 +66,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--holdout", action="store_true", help="only the hold-out's line")
     args = parser.parse_args()
-    try:
+    with one_line_errors():
         print((holdout if args.holdout else results)(Path()))
-    except (InputError, OSError) as error:
-        exit_with_error(error)
 
 
 if __name__ == "__main__":

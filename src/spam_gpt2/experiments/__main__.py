@@ -6,7 +6,7 @@ import argparse
 import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from spam_gpt2.console import exit_with_error, progress, say, warn
+from spam_gpt2.console import one_line_errors, progress, say, warn
 from spam_gpt2.experiments import runs
 from spam_gpt2.experiments.clones import Workplaces, workplaces
 from spam_gpt2.experiments.spec import SPEC_PATH, Experiment, choose, load_experiments
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse the command line, and turn errors of the input into one line."""
     args = parser().parse_args()
-    try:
+    with one_line_errors():
         for option in ("seeds", "jobs"):
             if (value := getattr(args, option)) < 1:
                 raise InputError(f"--{option}: {value} is not above 0")
@@ -59,8 +59,6 @@ def main() -> None:
             report(list(every.values()), chosen)
             if failed:
                 raise InputError(f"{len(failed)} of {len(chosen)} failed: {'; '.join(failed)}")
-    except (InputError, OSError) as error:
-        exit_with_error(error)
 
 
 def queue(chosen: list[Experiment]) -> None:
