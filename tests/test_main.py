@@ -204,7 +204,7 @@ def write_rows(path: Path, count: int, bad: str | None = None) -> int:
         ("", "{line}: 0 fields, expected 2"),
         ('1,"an open quote', "{line}: unexpected end of data"),
         ('1,"two\nlines",3', "{line}: 3 fields, expected 2"),
-        ("1,\udcff", "{line}: not UTF-8 text"),
+        ("1,\udcff", "{line}: not UTF-8 text; save it as UTF-8"),
         ("1," + "x" * (1 << 24) + "x", "{line}: field larger than field limit (16777216)"),
     ],
     ids=[
@@ -247,16 +247,39 @@ def test_rows_before_a_bad_one_may_have_been_printed_but_the_run_fails(
 
 def test_bytes_that_are_no_utf_8_are_refused(run: Run, project: Path) -> None:
     message = refused(run("--output", "labels.csv", stdin=b"ok\n\xff\n"))
-    assert message == "standard input: line 2: not UTF-8 text"
+    assert message == "standard input: line 2: not UTF-8 text; save it as UTF-8"
     assert refused(run("ok", "\udcff")) == "TEXT: not UTF-8 text"
     assert not (project / "labels.csv").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"id,body\n1,ok\n", b"\n"])
-def test_a_file_without_the_column_is_refused(run: Run, project: Path, content: bytes) -> None:
-    (project / "inbox.csv").write_bytes(content)
-    message = "inbox.csv: no column 'text'; name the text's column with --column"
-    assert refused(run("--csv", "inbox.csv")) == message
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [("id,body\n1,ok\n", "'id', 'body'"), ("id;text\n", "'id;text'"), ("\n", "")],
+)
+def test_a_file_without_the_column_is_refused_with_those_it_has(
+    run: Run, project: Path, content: str, found: str
+) -> None:
+    (project / "inbox.csv").write_text(content)
+    message = f"inbox.csv: no column 'text' among {found}; name the text's column with --column; "
+    assert refused(run("--csv", "inbox.csv")).startswith(message)
+
+
+def test_an_empty_file_is_called_empty(run: Run, project: Path) -> None:
+    (project / "inbox.csv").touch()
+    assert refused(run("--csv", "inbox.csv")).startswith("inbox.csv: empty; ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")
+def test_a_csv_file_may_be_a_pipe(run: Run, project: Path) -> None:
+    write_inbox(TEXTS)
+    os.mkfifo("pipe")
+    with subprocess.Popen(["bash", "-c", "cat inbox.csv > pipe"]) as writer:
+        try:
+            outcome = run("--csv", "pipe")
+        finally:
+            writer.kill()
+    assert outcome.code == 0
+    assert_predicted(table(outcome.out), TEXTS)
 
 
 def test_a_missing_file_is_named(run: Run) -> None:
@@ -265,7 +288,10 @@ def test_a_missing_file_is_named(run: Run) -> None:
 
 def test_an_output_that_cannot_be_written_is_named(run: Run, project: Path) -> None:
     (project / "folder").mkdir()
-    assert refused(run("a", "b", "--output", "folder")).startswith("folder: ")
+    assert (
+        refused(run("a", "b", "--output", "folder")) == "folder: a folder; name a file for --output"
+    )
+    assert refused(run("a", "b", "--output", "")).endswith(": a folder; name a file for --output")
     (project / "file").touch()
     assert refused(run("a", "b", "--output", "file/labels.csv")).startswith("file")
     assert sorted(path.name for path in project.iterdir()) == ["file", "folder", "models"]
@@ -370,6 +396,18 @@ def test_who_types_messages_is_told_how_to_end(project: Path) -> None:
         0, "Type messages, one a line; Ctrl-D on an empty line ends them.\n"
     )  # fmt: skip
     assert_predicted(table(done.stdout), ["Win cash now", "See you at home"])
+
+
+def test_an_interrupt_is_one_line_and_leaves_no_file(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Predictor, texts: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Predictor, "predict", interrupted)
+    outcome = run("a", "b", "--output", "labels.csv")
+    assert (outcome.code, outcome.out, outcome.err) == (130, "", "interrupted\n")
+    assert [path.name for path in project.iterdir()] == ["models"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")

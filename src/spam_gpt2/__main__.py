@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from spam_gpt2.console import exit_with_error, progress, say
+from spam_gpt2.console import exit_interrupted, exit_with_error, progress, say
 from spam_gpt2.files import InputError, whole_file
 from spam_gpt2.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 
@@ -54,6 +54,8 @@ def main() -> None:
         sys.stdout.flush()
     except InputError as error:
         exit_with_error(error)
+    except KeyboardInterrupt:
+        exit_interrupted()
     except BrokenPipeError:  # whoever read our output has enough, as `head` does
         _discard_output()
     except OSError as error:
@@ -63,9 +65,10 @@ def main() -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Classify what the parsed arguments ask for."""
-    if args.csv and not args.csv.is_file():
-        state = "not a file" if args.csv.exists() else "no such file"
-        raise InputError(f"{args.csv}: {state}")
+    if args.csv and (args.csv.is_dir() or not args.csv.exists()):
+        raise InputError(f"{args.csv}: {'a folder' if args.csv.is_dir() else 'no such file'}")
+    if args.output and args.output.is_dir():
+        raise InputError(f"{args.output}: a folder; name a file for --output")
     if any("\udc80" <= character <= "\udcff" for text in args.text for character in text):
         raise InputError("TEXT: not UTF-8 text")  # Python keeps such bytes as lone surrogates
     predictor = Predictor.load(args.classifier, args.weights)
@@ -126,8 +129,13 @@ def _csv_rows(file: BinaryIO, path: Path, column: str) -> Iterator:
     line = 1  # of the row's first line; quoted fields may span several
     try:
         header = next(reader, None)
-        if header is None or column not in header:
-            raise InputError(f"{path}: no column {column!r}; name the text's column with --column")
+        if header is None:
+            raise InputError(f"{path}: empty; expected a line with the columns' names")
+        if column not in header:
+            raise InputError(
+                f"{path}: no column {column!r} among {', '.join(map(repr, header))}; name the "
+                "text's column with --column; commas must stand between columns"
+            )
         yield header
         index = header.index(column)
         line = reader.line_num + 1
@@ -146,14 +154,14 @@ def _lines(file: BinaryIO, name: str | Path) -> Iterator[str]:
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            raise InputError(f"{name}: line {number}: not UTF-8 text") from None
+            raise InputError(f"{name}: line {number}: not UTF-8 text; save it as UTF-8") from None
 
 
 @contextmanager
 def _output(path: Path) -> Iterator[TextIO]:
     """A file that appears when it is whole; what a link points to; or a pipe or device as it is."""
     text = {"encoding": "utf-8", "newline": ""}
-    if path.exists() and not path.is_file() and not path.is_dir():  # a file would take its place
+    if path.exists() and not path.is_file():  # or a file would take its place
         with path.open("w", **text) as out:
             yield out
         return
