@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT
+from repository import Repository
 
-from spam_gpt2.experiments.runs import Results, Run, command
+from spam_gpt2.experiments.runs import Results, Run, command, find
 from spam_gpt2.experiments.spec import Experiment, Published, choose, load_experiments
 from spam_gpt2.experiments.table import (
     Row,
@@ -215,6 +216,23 @@ def test_a_stand_in_for_a_larger_model_is_named_as_one() -> None:
     assert stood_in.weights == "gpt2-mini in place of 355M"
     assert row("large", 0.5, weights="gpt2-355M", overrides=large).weights == "gpt2-355M"
     assert row("small", 0.5, weights="gpt2-mini").weights == "gpt2-mini"
+
+
+@pytest.mark.parametrize(
+    ("finetune", "counts"), [({"epochs": 3}, True), ({"epochs": 2}, False), ({"new": 1}, False)]
+)
+def test_an_execution_counts_when_it_had_the_parameters_of_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finetune: dict[str, int], counts: bool
+) -> None:
+    values = yaml.safe_load(PARAMS_PATH.read_text(encoding="utf-8"))
+    repository = Repository(tmp_path)
+    start = repository.commit(params__yaml=values)
+    ran = repository.commit(params__yaml=values | {"finetune": values["finetune"] | finetune})
+    repository.git("update-ref", f"refs/exps/{start[:2]}/{start[2:]}/x", ran)
+    repository.git("reset", "-q", "--hard", start)
+    monkeypatch.chdir(tmp_path)
+    found = find(Experiment("x", "group", "about x", {"finetune.epochs": 3}))
+    assert found == (ran if counts else None)
 
 
 def test_all_cells_of_a_markdown_column_have_as_many_decimals() -> None:

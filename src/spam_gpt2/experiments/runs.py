@@ -100,12 +100,15 @@ def find(experiment: Experiment) -> str | None:
     """The commit with its results on the current HEAD, or None.
 
     An execution under its name with other parameters, before params.yaml or experiments.yaml was
-    edited, is not one of it.
+    edited, is not one of it; nor is one whose parameters this version would not take.
     """
     commit = _commit_of(experiment)
     if commit is None:
         return None
-    then = check_params(yaml.safe_load(_git("show", f"{commit}:{PARAMS_PATH}")))
+    try:
+        then = check_params(yaml.safe_load(_git("show", f"{commit}:{PARAMS_PATH}")))
+    except InputError:
+        return None
     now = overridden(read_yaml(PARAMS_PATH), experiment.overrides, experiment.name)
     return commit if then == now else None
 
