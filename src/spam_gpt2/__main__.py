@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from spam_gpt2.console import exit_interrupted, exit_with_error, progress, say
+from spam_gpt2.console import one_line_errors, progress, say
 from spam_gpt2.files import InputError, whole_file
 from spam_gpt2.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 
@@ -49,24 +49,23 @@ def main() -> None:
     if args.column and not args.csv:
         parser().error("--column names a column of --csv, which is missing")
     sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale says
-    try:
-        run(args)
-        sys.stdout.flush()
-    except InputError as error:
-        exit_with_error(error)
-    except KeyboardInterrupt:
-        exit_interrupted()
-    except BrokenPipeError:  # whoever read our output has enough, as `head` does
-        _discard_output()
-    except OSError as error:
-        _discard_output()
-        exit_with_error(error, args.output or "standard output")
+    with one_line_errors(args.output or "standard output"):
+        try:
+            run(args)
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read our output has enough, as `head` does
+            _discard_output()
+        except OSError:
+            _discard_output()
+            raise
 
 
 def run(args: argparse.Namespace) -> None:
     """Classify what the parsed arguments ask for."""
-    if args.csv and (args.csv.is_dir() or not args.csv.exists()):
-        raise InputError(f"{args.csv}: {'a folder' if args.csv.is_dir() else 'no such file'}")
+    if args.csv and not args.csv.exists():
+        raise InputError(f"{args.csv}: no such file")
+    if args.csv and args.csv.is_dir():
+        raise InputError(f"{args.csv}: a folder")
     if args.output and args.output.is_dir():
         raise InputError(f"{args.output}: a folder; name a file for --output")
     if any("\udc80" <= character <= "\udcff" for text in args.text for character in text):

@@ -48,12 +48,6 @@ def exit_with_error(error: InputError | OSError, place: object = "") -> NoReturn
     raise SystemExit(1)
 
 
-def exit_interrupted() -> NoReturn:
-    """Leave after Ctrl-C in one line, with the exit code that shells give it."""
-    print("interrupted", file=sys.stderr)
-    raise SystemExit(128 + signal.SIGINT) from None
-
-
 @contextmanager
 def one_line_errors(place: object = "") -> Iterator[None]:
     """Turn what is wrong outside, and Ctrl-C, into one line and an exit code.
@@ -66,7 +60,8 @@ def one_line_errors(place: object = "") -> Iterator[None]:
     except (InputError, OSError) as error:  # a full disk, a folder that is not ours
         exit_with_error(error, place)
     except KeyboardInterrupt:
-        exit_interrupted()
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None  # as shells have it
 
 
 def run_stage(stage: Callable[[], None], script: str) -> None:
