@@ -69,16 +69,17 @@ def finetune(
                     optimizer.zero_grad()
                 curves.total_steps += 1
                 bar.update()
-                require_finite([loss.item()], curves.total_steps)
-                if point := recipe.loss_point(curves.total_steps, loss.item()):
+                value = loss.item()
+                require_finite([value], curves.total_steps)
+                if point := recipe.loss_point(curves.total_steps, value):
                     curves.steps.append(point)
                     bar.set_postfix(loss=f"{point['train_loss']:.3f}", refresh=False)
             curves.epochs.append(recipe.accuracy_point(epoch))
     if point := recipe.last_point():
         curves.steps.append(point)
-    require_finite(curves.steps[-1].values(), curves.total_steps)
+    # No step's loss has seen what the last one made of the weights.
     sums = [tensor.sum().item() for tensor in trained_tensors(classifier).values()]
-    require_finite(sums, curves.total_steps)  # the last step's weights, which no loss has seen
+    require_finite([*curves.steps[-1].values(), *sums], curves.total_steps)
     return curves
 
 
