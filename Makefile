@@ -24,9 +24,9 @@ help: ## This list
 
 repro: $(READY) ## Run the pipeline and show the results
 	dvc repro track plots_page
-	@python -m spam_gpt2.summary
+	@python -m spam_gpt2.reporting.summary
 	dvc repro
-	@python -m spam_gpt2.summary --holdout
+	@python -m spam_gpt2.reporting.summary --holdout
 
 report: $(READY) ## Calibration, robustness, mistakes and more, in reports/index.html
 	dvc repro --all-pipelines
@@ -60,13 +60,13 @@ mlflow: $(READY) ## Open the comparison of runs in MLflow's user interface
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000
 
 register: $(READY) ## Register the classifier; it becomes champion if it beats the present one
-	python -m spam_gpt2.registry
+	python -m spam_gpt2.tracking.registry
 
 serve: $(READY) ## Answer at http://127.0.0.1:5001/invocations with the champion (PORT=5001)
-	python -m spam_gpt2.registry serve --port $(PORT)
+	python -m spam_gpt2.tracking.registry serve --port $(PORT)
 
 pr-report: $(READY) ## What the working tree changes in the results: make pr-report BASE=main
-	python -m spam_gpt2.pr_report --base "$(BASE)"
+	python -m spam_gpt2.reporting.pr_report --base "$(BASE)"
 
 plots: $(READY) ## Write dvc_plots/index.html, which opens without internet
 	dvc plots show

@@ -25,22 +25,22 @@ from recipes import (
     whole_training,
 )
 
-from spam_gpt2.allocator import keep_freed_memory
-from spam_gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
-from spam_gpt2.config import GPT2Config
-from spam_gpt2.console import peak_memory
-from spam_gpt2.evaluation import label_ids
-from spam_gpt2.features import BATCH_TOKENS, Features, all_logits, extract_features
-from spam_gpt2.files import read_json
-from spam_gpt2.gpt2_sources import SIZES
-from spam_gpt2.messages import Messages, encode_messages
-from spam_gpt2.model import GPT2
-from spam_gpt2.params import trainable_blocks
-from spam_gpt2.predict import Predictor
-from spam_gpt2.sms import read_split
-from spam_gpt2.splits import SPLITS
-from spam_gpt2.tokenizer import load_tokenizer
-from spam_gpt2.weights import load_gpt2, random_gpt2
+from spam_gpt2.classifier.predict import Predictor
+from spam_gpt2.common.console import peak_memory
+from spam_gpt2.common.files import read_json
+from spam_gpt2.common.params import trainable_blocks
+from spam_gpt2.data.sms import read_split
+from spam_gpt2.data.splits import SPLITS
+from spam_gpt2.evaluation.evaluation import label_ids
+from spam_gpt2.features.features import BATCH_TOKENS, Features, all_logits, extract_features
+from spam_gpt2.gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
+from spam_gpt2.gpt2.config import GPT2Config
+from spam_gpt2.gpt2.messages import Messages, encode_messages
+from spam_gpt2.gpt2.model import GPT2
+from spam_gpt2.gpt2.sources import SIZES
+from spam_gpt2.gpt2.tokenizer import load_tokenizer
+from spam_gpt2.gpt2.weights import load_gpt2, random_gpt2
+from spam_gpt2.training.allocator import keep_freed_memory
 
 WEIGHTS_DIR = Path("models/gpt2")
 PREPARED_DIR = Path("data/prepared")

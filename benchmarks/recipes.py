@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spam_gpt2.classifier import GPT2Classifier, set_trainable
-from spam_gpt2.model import GPT2
+from spam_gpt2.gpt2.classifier import GPT2Classifier, set_trainable
+from spam_gpt2.gpt2.model import GPT2
 
 BATCH_SIZE = 8
 EPOCHS = 5

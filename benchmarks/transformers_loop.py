@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import GPT2Config as HFConfig
 from transformers import GPT2ForSequenceClassification
 
-from spam_gpt2.model import GPT2
+from spam_gpt2.gpt2.model import GPT2
 
 
 class TransformersLoop:

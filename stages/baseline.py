@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from spam_gpt2.baseline import fit_baseline
-from spam_gpt2.console import run_stage
-from spam_gpt2.evaluation import label_ids, write_evaluation
-from spam_gpt2.files import read_json
-from spam_gpt2.params import load_params
-from spam_gpt2.sms import read_split
-from spam_gpt2.splits import SPLITS
+from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.files import read_json
+from spam_gpt2.common.params import load_params
+from spam_gpt2.data.sms import read_split
+from spam_gpt2.data.splits import SPLITS
+from spam_gpt2.evaluation.baseline import fit_baseline
+from spam_gpt2.evaluation.evaluation import label_ids, write_evaluation
 
 PREPARED_DIR = Path("data/prepared")
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from spam_gpt2 import calibration
-from spam_gpt2.console import run_stage, say
-from spam_gpt2.decisions import choose_threshold, decision_figures
-from spam_gpt2.evaluation import label_ids, read_predictions
-from spam_gpt2.figures import save_curves
-from spam_gpt2.files import read_json, write_csv, write_json
-from spam_gpt2.params import Params, load_params
+from spam_gpt2.common.console import run_stage, say
+from spam_gpt2.common.files import read_json, write_csv, write_json
+from spam_gpt2.common.params import Params, load_params
+from spam_gpt2.evaluation import calibration
+from spam_gpt2.evaluation.decisions import choose_threshold, decision_figures
+from spam_gpt2.evaluation.evaluation import label_ids, read_predictions
+from spam_gpt2.figures.charts import save_curves
 
 PLOTS_DIR = Path("plots/calibrate")
 
@@ -21,10 +21,10 @@ Splits = dict[str, tuple[np.ndarray, np.ndarray]]  # classes (N,) and probabilit
 def main() -> None:
     params, model = load_params(), read_json(Path("metrics/gpt2.json"))
     labels, splits = model["labels"], {}
-    for split in ("validation", "test", "holdout"):
-        path = Path(f"data/predictions/gpt2/{split}.csv")
+    for split in ("gpt2/validation", "gpt2/test", "holdout"):
+        path = Path(f"data/predictions/{split}.csv")
         messages, probabilities = read_predictions(path, labels)
-        splits[split] = label_ids(messages, labels), probabilities
+        splits[path.stem] = label_ids(messages, labels), probabilities
     metrics = {name: model[name] for name in ("weights", "weights_sha256", "labels")}
     if len(labels) == 2:
         metrics |= operating_point(splits, labels, params)

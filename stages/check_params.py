@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from spam_gpt2.console import run_stage
-from spam_gpt2.files import write_text
-from spam_gpt2.params import load_params
+from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.files import write_text
+from spam_gpt2.common.params import load_params
 
 # Always the same text: the stages that wait for this one re-run for their own parameters only.
 CHECKED_PATH = Path("reports/params_checked.txt")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from spam_gpt2.console import run_stage, say
-from spam_gpt2.params import load_params
-from spam_gpt2.sms_sources import fetch_sms
+from spam_gpt2.common.console import run_stage, say
+from spam_gpt2.common.params import load_params
+from spam_gpt2.data.sms_sources import fetch_sms
 
 RAW_PATH = Path("data/raw/SMSSpamCollection")
 

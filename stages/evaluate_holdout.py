@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from spam_gpt2.artifacts import load_classifier
-from spam_gpt2.console import run_stage
-from spam_gpt2.evaluation import write_holdout_evaluation
-from spam_gpt2.features import class_probabilities, load_features
-from spam_gpt2.params import load_params
-from spam_gpt2.sms import read_split
+from spam_gpt2.classifier.artifacts import load_classifier
+from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.params import load_params
+from spam_gpt2.data.sms import read_split
+from spam_gpt2.evaluation.evaluation import write_holdout_evaluation
+from spam_gpt2.features.features import class_probabilities, load_features
 
 
 def main() -> None:

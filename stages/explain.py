@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from spam_gpt2.console import run_stage
-from spam_gpt2.errors import confident_mistakes, errors_report, explain, quoted
-from spam_gpt2.evaluation import read_predictions
-from spam_gpt2.figures import save_bars
-from spam_gpt2.files import write_csv, write_json, write_text
-from spam_gpt2.params import load_params
-from spam_gpt2.predict import Predictor
+from spam_gpt2.classifier.predict import Predictor
+from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.files import write_csv, write_json, write_text
+from spam_gpt2.common.params import load_params
+from spam_gpt2.evaluation.errors import confident_mistakes, errors_report, explain, quoted
+from spam_gpt2.evaluation.evaluation import read_predictions
+from spam_gpt2.figures.charts import save_bars
 
 REPORTS_DIR = Path("reports")
 PLOTS_DIR = Path("plots/explain")

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from spam_gpt2.console import run_stage
-from spam_gpt2.extraction import Extraction
-from spam_gpt2.features import save_features
-from spam_gpt2.files import write_json
-from spam_gpt2.params import load_params
-from spam_gpt2.splits import SPLITS
+from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.files import write_json
+from spam_gpt2.common.params import load_params
+from spam_gpt2.data.splits import SPLITS
+from spam_gpt2.features.extraction import Extraction
+from spam_gpt2.features.features import save_features
 
 FEATURES_DIR = Path("data/features")
 METRICS_PATH = Path("metrics/tokens.json")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from spam_gpt2.console import run_stage
-from spam_gpt2.extraction import Extraction
-from spam_gpt2.features import save_features
-from spam_gpt2.params import load_params
+from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.params import load_params
+from spam_gpt2.features.extraction import Extraction
+from spam_gpt2.features.features import save_features
 
 
 def main() -> None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from spam_gpt2.console import run_stage, say
-from spam_gpt2.gpt2_sources import Request, fetch_gpt2
-from spam_gpt2.manifest import CHECKPOINT_DIR, write_manifest
-from spam_gpt2.params import load_params
+from spam_gpt2.common.console import run_stage, say
+from spam_gpt2.common.params import load_params
+from spam_gpt2.gpt2.manifest import CHECKPOINT_DIR, write_manifest
+from spam_gpt2.gpt2.sources import Request, fetch_gpt2
 
 
 def main() -> None:

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from spam_gpt2.artifacts import Card, save_classifier
-from spam_gpt2.classifier import trained_tensors
-from spam_gpt2.console import run_stage
-from spam_gpt2.features import load_features
-from spam_gpt2.figures import save_curves
-from spam_gpt2.files import InputError, read_json, write_csv, write_json
-from spam_gpt2.params import load_params
-from spam_gpt2.plan import load_plan
-from spam_gpt2.trainable import untrained_classifier
-from spam_gpt2.training import Curves, finetune
+from spam_gpt2.classifier.artifacts import Card, save_classifier
+from spam_gpt2.classifier.trainable import untrained_classifier
+from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.files import InputError, read_json, write_csv, write_json
+from spam_gpt2.common.params import load_params
+from spam_gpt2.features.features import load_features
+from spam_gpt2.features.plan import load_plan
+from spam_gpt2.figures.charts import save_curves
+from spam_gpt2.gpt2.classifier import trained_tensors
+from spam_gpt2.training.training import Curves, finetune
 
 WEIGHTS_DIR = Path("models/gpt2")
 FEATURES_DIR = Path("data/features")

@@ -5,22 +5,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spam_gpt2.config import Origin
-from spam_gpt2.console import run_stage, say
-from spam_gpt2.evaluation import label_ids
-from spam_gpt2.features import load_features
-from spam_gpt2.figures import save_curves
-from spam_gpt2.files import read_json, write_csv, write_json
-from spam_gpt2.learning_curve import (
+from spam_gpt2.classifier.trainable import untrained_classifier
+from spam_gpt2.common.console import run_stage, say
+from spam_gpt2.common.files import read_json, write_csv, write_json
+from spam_gpt2.common.params import load_params
+from spam_gpt2.data.sms import read_split
+from spam_gpt2.data.splits import SPLITS
+from spam_gpt2.evaluation.evaluation import label_ids
+from spam_gpt2.evaluation.learning_curve import (
     baseline_accuracy,
     gpt2_accuracy,
     stratified_order,
     usable_sizes,
 )
-from spam_gpt2.params import load_params
-from spam_gpt2.sms import read_split
-from spam_gpt2.splits import SPLITS
-from spam_gpt2.trainable import untrained_classifier
+from spam_gpt2.features.features import load_features
+from spam_gpt2.figures.charts import save_curves
+from spam_gpt2.gpt2.config import Origin
 
 WEIGHTS_DIR = Path("models/gpt2")
 PLOTS_DIR = Path("plots/learning_curve")

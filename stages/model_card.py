@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from spam_gpt2.console import run_stage
-from spam_gpt2.files import read_json, write_text
-from spam_gpt2.model_card import model_card
-from spam_gpt2.params import load_params
+from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.files import read_json, write_text
+from spam_gpt2.common.params import load_params
+from spam_gpt2.reporting.model_card import model_card
 
 METRICS = ("gpt2", "baseline", "holdout", "data", "training")
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from spam_gpt2.console import run_stage
-from spam_gpt2.files import InputError, write_json
-from spam_gpt2.params import load_params
-from spam_gpt2.sms import check_labels, read_messages, write_split
-from spam_gpt2.splits import describe, split_messages
+from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.files import InputError, write_json
+from spam_gpt2.common.params import load_params
+from spam_gpt2.data.sms import check_labels, read_messages, write_split
+from spam_gpt2.data.splits import describe, split_messages
 
 PREPARED_DIR = Path("data/prepared")
 METRICS_PATH = Path("metrics/data.json")

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from spam_gpt2.console import run_stage, say
-from spam_gpt2.files import read_json, write_text
-from spam_gpt2.params import load_params
-from spam_gpt2.probe import EXPECTED_124M, probe, report
-from spam_gpt2.tokenizer import load_tokenizer
-from spam_gpt2.weights import load_gpt2, random_gpt2
+from spam_gpt2.common.console import run_stage, say
+from spam_gpt2.common.files import read_json, write_text
+from spam_gpt2.common.params import load_params
+from spam_gpt2.gpt2.probe import EXPECTED_124M, probe, report
+from spam_gpt2.gpt2.tokenizer import load_tokenizer
+from spam_gpt2.gpt2.weights import load_gpt2, random_gpt2
 
 WEIGHTS_DIR = Path("models/gpt2")
 

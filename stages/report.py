@@ -3,10 +3,10 @@
 import csv
 from pathlib import Path
 
-from spam_gpt2.console import run_stage
-from spam_gpt2.files import read_json, write_text
-from spam_gpt2.params import PARAMS_PATH, load_params
-from spam_gpt2.report_page import leak, read_pictures, render_report
+from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.files import read_json, write_text
+from spam_gpt2.common.params import PARAMS_PATH, load_params
+from spam_gpt2.reporting.report_page import leak, read_pictures, render_report
 
 METRICS = (
     "gpt2", "baseline", "holdout", "data", "tokens", "training", "calibration", "comparison",

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spam_gpt2.baseline import fit_baseline
-from spam_gpt2.console import run_stage
-from spam_gpt2.evaluation import label_ids
-from spam_gpt2.figures import save_bars
-from spam_gpt2.files import write_csv, write_json
-from spam_gpt2.params import load_params
-from spam_gpt2.perturbations import perturb
-from spam_gpt2.predict import Predictor
-from spam_gpt2.robustness import robustness_table
-from spam_gpt2.sms import read_split
+from spam_gpt2.classifier.predict import Predictor
+from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.files import write_csv, write_json
+from spam_gpt2.common.params import load_params
+from spam_gpt2.data.sms import read_split
+from spam_gpt2.evaluation.baseline import fit_baseline
+from spam_gpt2.evaluation.evaluation import label_ids
+from spam_gpt2.evaluation.perturbations import perturb
+from spam_gpt2.evaluation.robustness import robustness_table
+from spam_gpt2.figures.charts import save_bars
 
 PLOTS_DIR = Path("plots/robustness")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spam_gpt2.console import run_stage, say, warn
-from spam_gpt2.files import write_text
-from spam_gpt2.params import load_params
-from spam_gpt2.tracking import log_run
+from spam_gpt2.common.console import run_stage, say, warn
+from spam_gpt2.common.files import write_text
+from spam_gpt2.common.params import load_params
+from spam_gpt2.tracking.runs import log_run
 
 # An output of the stage, so that a new clone, which lacks it, sends its first result, too.
 TRACKED_PATH = Path("reports/tracked.txt")

@@ -6,8 +6,8 @@ from torch import Tensor
 from transformers import GPT2Config as ReferenceConfig
 from transformers import GPT2LMHeadModel, GPT2Model
 
-from spam_gpt2.config import GPT2Config
-from spam_gpt2.model import GPT2
+from spam_gpt2.gpt2.config import GPT2Config
+from spam_gpt2.gpt2.model import GPT2
 
 
 def reference_model(gpt2: GPT2) -> GPT2Model:

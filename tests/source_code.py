@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from conftest import ROOT
 
-from spam_gpt2.params import Params
+from spam_gpt2.common.params import Params
 
 PACKAGE = "spam_gpt2"
 SRC_DIR = ROOT / "src"
@@ -23,21 +22,27 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), path)
 
 
-def imported_files(script: Path) -> set[Path]:
-    """Modules of the package that a script imports, at any depth, and the files they lie beside.
-
-    Imports inside functions count, and so do those for types only: what they name exists.
-    """
+def imported_modules(script: Path) -> set[Path]:
+    """Modules of the project that a script imports, at any depth."""
     found: set[Path] = set()
     waiting = [script]
     while waiting:
-        for path in _imports(waiting.pop()) - found:
+        for path in imports(waiting.pop()) - found:
             found.add(path)
             waiting.append(path)
-    return found | {file for module in found for file in _files_beside(module)}
+    return found
 
 
-def _imports(path: Path) -> set[Path]:
+def package_of(module: Path) -> str:
+    """Name of the package that a module's file lies in."""
+    return module.relative_to(SRC_DIR / PACKAGE).parts[0]
+
+
+def imports(path: Path) -> set[Path]:
+    """Modules of the project that a file imports itself.
+
+    Imports inside functions count, and so do those for types only: what they name exists.
+    """
     names = set()
     for node in ast.walk(parse(path)):
         if isinstance(node, ast.Import):
@@ -60,21 +65,13 @@ def _file(parts: list[str]) -> Path | None:
     return package if package.is_file() and len(parse(package).body) > 1 else None
 
 
-def _files_beside(module: Path) -> Iterator[Path]:
-    """Tables and the like in the module's folder whose names stand in it."""
-    files = {p.name: p for p in module.parent.iterdir() if p.is_file() and p.suffix != ".py"}
-    for node in ast.walk(parse(module)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in files:
-            yield files[node.value]
-
-
 def params_read(script: Path) -> set[Key]:
     """The parameters that a script reads, by itself or in functions that it hands them to.
 
     A section that goes where this cannot follow (into a method of pydantic's, an attribute, a
     function found at run time) counts as read whole; all of params.yaml likewise, as ().
     """
-    modules = [script, *(path for path in imported_files(script) if path.suffix == ".py")]
+    modules = [script, *imported_modules(script)]
     functions: dict[str, list[ast.FunctionDef]] = {}
     for node in (node for path in modules for node in ast.walk(parse(path))):
         if isinstance(node, ast.FunctionDef):

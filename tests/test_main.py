@@ -18,8 +18,8 @@ from conftest import ROOT
 from trained import CLASSIFIER_DIR, save_trained
 
 from spam_gpt2.__main__ import main, parser
-from spam_gpt2.model import GPT2
-from spam_gpt2.predict import CHUNK, Predictor
+from spam_gpt2.classifier.predict import CHUNK, Predictor
+from spam_gpt2.gpt2.model import GPT2
 
 TEXTS = ["Win £1000 cash now!", "See you at home", 'He said "ok", then left', "o\rk"]
 FULL_PATH = Path("/dev/full")
@@ -445,7 +445,7 @@ def test_a_full_disk_is_one_line(project: Path) -> None:
 MEASURED = """
 import sys
 from spam_gpt2.__main__ import main
-from spam_gpt2.console import peak_memory
+from spam_gpt2.common.console import peak_memory
 main()
 print(peak_memory(), file=sys.stderr)
 """

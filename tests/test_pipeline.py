@@ -17,15 +17,15 @@ import pytest
 import torch
 import yaml
 
-from spam_gpt2.checkpoint import OPENAI_FILES
-from spam_gpt2.files import sha256_of
-from spam_gpt2.project import CLONED_FROM
-from spam_gpt2.weights import load_tensors
+from spam_gpt2.common.files import sha256_of
+from spam_gpt2.common.project import CLONED_FROM
+from spam_gpt2.gpt2.checkpoint import OPENAI_FILES
+from spam_gpt2.gpt2.weights import load_tensors
 
 ROOT = Path(__file__).parent.parent
 COPIED = (
-    "stages", "src", "dvc.yaml", "reports/dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore",
-    ".gitignore",
+    "stages", "src", "dvc.yaml", "plots/dvc.yaml", "reports/dvc.yaml", "params.yaml", ".dvc/config",
+    ".dvcignore", ".gitignore",
 )  # fmt: skip
 TARGETS = ("track", "evaluate_holdout", "probe_gpt2")
 ANALYSES = tuple(

@@ -20,7 +20,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from spam_gpt2.markdown import LIMIT
+from spam_gpt2.common.markdown import LIMIT
 
 ROOT = Path(__file__).parent.parent
 PATHS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -157,7 +157,7 @@ class Refuse:
         if name.partition(".")[0] in sys.argv[1:]:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Refuse())
-from spam_gpt2.pr_report import write_report
+from spam_gpt2.reporting.pr_report import write_report
 """
 
 

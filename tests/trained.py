@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from conftest import MINI_DIR
 
-from spam_gpt2.artifacts import Card, save_classifier
-from spam_gpt2.classifier import GPT2Classifier, trained_tensors
-from spam_gpt2.config import read_config
-from spam_gpt2.model import GPT2
-from spam_gpt2.trainable import unfreeze
-from spam_gpt2.weights import save_weights
+from spam_gpt2.classifier.artifacts import Card, save_classifier
+from spam_gpt2.classifier.trainable import unfreeze
+from spam_gpt2.gpt2.classifier import GPT2Classifier, trained_tensors
+from spam_gpt2.gpt2.config import read_config
+from spam_gpt2.gpt2.model import GPT2
+from spam_gpt2.gpt2.weights import save_weights
 
 WEIGHTS_DIR = Path("models/gpt2")
 CLASSIFIER_DIR = Path("models/classifier")

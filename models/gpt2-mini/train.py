@@ -28,10 +28,10 @@ import torch.nn.functional as F
 from tokenizers import ByteLevelBPETokenizer
 from tqdm import tqdm
 
-from spam_gpt2.checkpoint import OPENAI_FILES, write_checkpoint
-from spam_gpt2.files import sha256_of, write_json, write_text
-from spam_gpt2.model import GPT2, GPT2Config, init_weights
-from spam_gpt2.tokenizer import END_OF_TEXT, load_tokenizer
+from spam_gpt2.common.files import sha256_of, write_json, write_text
+from spam_gpt2.gpt2.checkpoint import OPENAI_FILES, write_checkpoint
+from spam_gpt2.gpt2.model import GPT2, GPT2Config, init_weights
+from spam_gpt2.gpt2.tokenizer import END_OF_TEXT, load_tokenizer
 
 HERE = Path(__file__).parent
 CONFIG = GPT2Config(n_vocab=4096, n_ctx=512, n_embd=128, n_head=4, n_layer=6)

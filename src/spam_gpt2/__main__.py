@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from spam_gpt2.console import one_line_errors, progress, say
-from spam_gpt2.files import InputError, whole_file
-from spam_gpt2.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
+from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
+from spam_gpt2.common.console import one_line_errors, progress, say
+from spam_gpt2.common.files import InputError, whole_file
 
 DESCRIPTION = "Classify messages with the model that `dvc repro` trained."
 EPILOG = """\

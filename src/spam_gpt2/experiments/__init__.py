@@ -1,1 +1,4 @@
-"""Named experiments: sets of overrides that DVC runs, and the table of what came out."""
+"""Named experiments: sets of overrides that DVC runs, and the table of what came out.
+
+Imports: common, figures.
+"""

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 
-from spam_gpt2.experiments.commands import output_of
+from spam_gpt2.common.commands import git, output_of
 
 Workplaces = SimpleQueue[Path | None]  # those that are free; None is the project itself
 
@@ -51,17 +51,17 @@ def clones(count: int) -> Iterator[list[Path]]:
 
 def fetch_references(clone: Path, folder: str) -> None:
     """Take over the references of a clone that lie in a folder: DVC keeps experiments as such."""
-    output_of("git", "fetch", "--quiet", "--no-tags", str(clone), f"+{folder}/*:{folder}/*")
+    git(Path(), "fetch", "--quiet", "--no-tags", str(clone), f"+{folder}/*:{folder}/*")
 
 
 def _clone(path: Path) -> None:
-    output_of("git", "clone", "--quiet", "--shared", ".", str(path))
-    if changes := output_of("git", "diff", *AS_APPLY_READS_IT, "HEAD"):
-        output_of("git", "-C", str(path), "apply", "--whitespace=nowarn", "-", stdin=changes)
+    git(Path(), "clone", "--quiet", "--shared", ".", str(path))
+    if changes := git(Path(), "diff", *AS_APPLY_READS_IT, "HEAD"):
+        git(path, "apply", "--whitespace=nowarn", "-", stdin=changes)
     for key in ("user.name", "user.email"):  # whoever commits in the project alone is known there
-        value = output_of("git", "config", "--default", "", key).decode().strip()
+        value = git(Path(), "config", "--default", "", key).decode().strip()
         if value:
-            output_of("git", "-C", str(path), "config", key, value)
+            git(path, "config", key, value)
 
 
 def _share_cache(path: Path, cache_dir: str) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 
+from spam_gpt2.common.commands import execute, git
+from spam_gpt2.common.files import InputError, read_json, write_json, write_text
+from spam_gpt2.common.params import PARAMS_PATH, check_params, read_yaml
+from spam_gpt2.common.project import CLONED_FROM
 from spam_gpt2.experiments.clones import fetch_references
-from spam_gpt2.experiments.commands import execute, output_of
 from spam_gpt2.experiments.spec import Experiment, overridden
-from spam_gpt2.files import InputError, read_json, write_json, write_text
-from spam_gpt2.params import PARAMS_PATH, check_params, read_yaml
-from spam_gpt2.project import CLONED_FROM
 
 RECORD_PATH = Path("reports/experiments.json")
 LOG_DIR = Path("reports/experiment_logs")
@@ -162,7 +162,7 @@ def _reason(output: str) -> str:
 
 
 def _git(*arguments: str) -> str:
-    return output_of("git", *arguments).decode()
+    return git(Path(), *arguments).decode()
 
 
 def _run(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from spam_gpt2.common.files import write_csv, write_text
+from spam_gpt2.common.markdown import table
 from spam_gpt2.experiments.runs import Results, Run
 from spam_gpt2.experiments.spec import Experiment
-from spam_gpt2.figures import save_dots
-from spam_gpt2.files import write_csv, write_text
-from spam_gpt2.markdown import table
+from spam_gpt2.figures.charts import save_dots
 
 TABLE_PATH = Path("reports/experiments.md")
 SPLITS = ("train", "validation", "test")

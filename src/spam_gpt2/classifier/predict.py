@@ -1,0 +1,65 @@
+"""Classify texts with the trained model, as many as come, in memory that does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import tiktoken
+import torch
+
+from spam_gpt2.classifier.artifacts import Card, load_classifier
+from spam_gpt2.features.features import BATCH_TOKENS
+from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.messages import concatenate, encode_messages, token_batches
+from spam_gpt2.gpt2.tokenizer import load_tokenizer
+
+CLASSIFIER_DIR = Path("models/classifier")
+WEIGHTS_DIR = Path("models/gpt2")
+CHUNK = 512  # texts that are read ahead, sorted by length and shared out among batches
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable label of a text, and the probability of every label in order."""
+
+    label: str
+    probability: float
+    probabilities: list[float]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained classifier that is ready to read text."""
+
+    classifier: GPT2Classifier
+    tokenizer: tiktoken.Encoding
+    card: Card
+
+    @classmethod
+    def load(
+        cls, classifier_dir: Path = CLASSIFIER_DIR, weights_dir: Path = WEIGHTS_DIR
+    ) -> Predictor:
+        """Load from the folders that the pipeline writes; InputError when it has not run."""
+        classifier, card = load_classifier(classifier_dir, weights_dir)
+        return cls(classifier, load_tokenizer(weights_dir), card)
+
+    def predict(self, texts: Iterable[str]) -> Iterator[Prediction]:
+        """A prediction for each text, in order; reads no more than a chunk ahead."""
+        remaining = iter(texts)
+        while chunk := list(islice(remaining, CHUNK)):
+            yield from self._predict_chunk(chunk)
+
+    def _predict_chunk(self, texts: list[str]) -> Iterator[Prediction]:
+        messages = encode_messages(self.tokenizer, texts, self.card.max_length, pad=self.card.pad)
+        logits = torch.empty(len(messages.lengths), len(self.card.labels))
+        with torch.inference_mode():
+            for indices in token_batches(messages.lengths, BATCH_TOKENS):
+                tokens, runs = concatenate(messages.tokens, messages.offsets, indices)
+                x = self.classifier.gpt2.embed(tokens, runs)
+                logits[indices] = self.classifier.above(x, runs, 0)
+        for probabilities in logits.double().softmax(1)[messages.rows].tolist():
+            best = max(range(len(probabilities)), key=probabilities.__getitem__)
+            yield Prediction(self.card.labels[best], probabilities[best], probabilities)

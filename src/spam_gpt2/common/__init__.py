@@ -1,0 +1,4 @@
+"""What every part needs: files, errors, parameters, downloads.
+
+Imports: nothing of the others.
+"""

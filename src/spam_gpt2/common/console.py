@@ -1,0 +1,94 @@
+"""What a person sees of a run: progress, warnings, and one line instead of a traceback."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+from spam_gpt2.common.files import InputError
+
+TIMINGS_PATH = Path("reports/timings.tsv")
+
+
+def progress(*args: Any, **kwargs: Any) -> tqdm:
+    """A progress bar with an estimate on standard error; silent when that is no terminal."""
+    return tqdm(*args, disable=None, dynamic_ncols=True, **kwargs)
+
+
+def say(message: str) -> None:
+    """One line of news on standard error, above any progress bar."""
+    tqdm.write(message, file=sys.stderr)
+
+
+def warn(message: str) -> None:
+    """A warning that stands out among the news."""
+    say(f"WARNING: {message}")
+
+
+def exit_with_error(error: InputError | OSError, place: object = "") -> NoReturn:
+    """Print the one line that an error is, and leave with exit code 1.
+
+    Args:
+        place: what an OSError is about that names no file itself.
+    """
+    text = str(error)
+    if isinstance(error, OSError):
+        place = error.filename2 or error.filename or place
+        text = f"{place}: {error.strerror or error}" if place else text
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+@contextmanager
+def one_line_errors(place: object = "") -> Iterator[None]:
+    """Turn what is wrong outside, and Ctrl-C, into one line and an exit code.
+
+    Args:
+        place: what an OSError is about that names no file itself.
+    """
+    try:
+        yield
+    except (InputError, OSError) as error:  # a full disk, a folder that is not ours
+        exit_with_error(error, place)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None  # as shells have it
+
+
+def run_stage(stage: Callable[[], None], script: str) -> None:
+    """Run a stage's `main`, turn what is wrong outside into one line, and note what it took.
+
+    Seconds and the peak of memory in MB go to `reports/timings.tsv`, which is no output of the
+    pipeline: outputs are the same bytes each time, and times are not.
+    """
+    # As it ends, Python looks for garbage in all of torch, a second a stage: not in what is frozen.
+    atexit.register(gc.freeze)
+    name, began = Path(script).stem, time.monotonic()
+    with one_line_errors(name):
+        stage()
+        seconds, peak = time.monotonic() - began, peak_memory()
+        TIMINGS_PATH.parent.mkdir(parents=True, exist_ok=True)
+        with TIMINGS_PATH.open("a", encoding="utf-8") as file:
+            file.write(f"{name}\t{seconds:.1f}\t{peak}\n")
+    say(f"{name} took {seconds:.1f} s and at most {peak:,} MB")
+
+
+def peak_memory() -> int:
+    """The most memory that this process has had resident so far, in MB."""
+    status_path = Path("/proc/self/status")
+    if status_path.is_file():  # Linux counts the parent's peak into a child's ru_maxrss
+        status = status_path.read_text(encoding="utf-8")
+        return int(status.split("VmHWM:")[1].split()[0]) >> 10  # KiB
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, else KiB
+    return peak >> (20 if sys.platform == "darwin" else 10)

@@ -1,0 +1,181 @@
+"""The files that an evaluation leaves behind, the same for GPT-2 and for the baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spam_gpt2.common.files import InputError, write_csv, write_json
+from spam_gpt2.common.params import Evaluate
+from spam_gpt2.evaluation.metrics import (
+    classification_metrics,
+    confidence_intervals,
+    confusion,
+    false_positive_rate,
+    precision_recall_points,
+    roc_points,
+    share_interval,
+)
+from spam_gpt2.figures.charts import save_curves
+from spam_gpt2.figures.confusion import save_confusion_matrix
+
+Predicted = tuple[pd.DataFrame, np.ndarray]  # messages (line, label, text), probabilities (N, K)
+
+
+def write_evaluation(
+    name: str,
+    model: dict[str, Any],
+    splits: dict[str, Predicted],
+    labels: list[str],
+    settings: Evaluate,
+) -> None:
+    """Write metrics, confusion matrices, curves and predictions of the splits.
+
+    Into `metrics/<name>.json`, `plots/<name>/` and `data/predictions/<name>/`. The metrics file
+    also holds the counts of the matrices (rows true, columns predicted, in the order of `labels`):
+    it is in git, so that two revisions can be compared without the pipeline's outputs.
+
+    Args:
+        name: `gpt2` or `baseline`.
+        model: what made the predictions, for the head of the metrics file; its first value is in
+            the pictures' titles.
+        splits: train, validation and test; the test figures come with intervals, and beside them
+            the accuracy without leak.
+    """
+    metrics = {**model, "labels": labels}
+    plots_dir = Path("plots") / name
+    title = next(iter(model.values()))
+    matrices = {}
+    for split, (messages, probabilities) in splits.items():
+        actual = label_ids(messages, labels)
+        metrics[split] = classification_metrics(actual, probabilities)
+        counts = confusion(actual, probabilities, len(labels))
+        matrices[split] = counts.tolist()
+        _write_confusion(plots_dir / f"confusion_{split}", counts, labels, f"{title}: {split}")
+        write_csv(plots_dir / f"confusion_{split}.csv", _pairs(actual, probabilities, labels))
+        predictions = predictions_table(messages, probabilities, labels)
+        write_csv(Path("data/predictions") / name / f"{split}.csv", predictions)
+    messages, probabilities = splits["test"]
+    actual = label_ids(messages, labels)
+    metrics["test_intervals"] = confidence_intervals(
+        actual,
+        probabilities,
+        confidence=settings.confidence,
+        resamples=settings.resamples,
+        seed=settings.seed,
+    )
+    right = probabilities.argmax(1) == actual
+    metrics["test_unseen"] = unseen_accuracy(
+        messages["text"], right, splits["train"][0]["text"], settings.confidence
+    )
+    metrics["confusion"] = matrices
+    _write_test_curves(plots_dir, actual, probabilities, title)
+    write_json(Path("metrics") / f"{name}.json", metrics)
+
+
+def write_holdout_evaluation(
+    model: dict[str, Any], predicted: Predicted, labels: list[str], settings: Evaluate
+) -> None:
+    """Write how many hold-out messages of each class are taken for another, and predictions.
+
+    Into `metrics/holdout.json` and `data/predictions/holdout.csv`. Of two classes the last is
+    the positive one, so that the rate of the first is the false-positive rate.
+    """
+    messages, probabilities = predicted
+    actual = label_ids(messages, labels)
+    metrics = dict(model)
+    for k, label in enumerate(labels):
+        of_class = probabilities[actual == k]
+        if len(of_class):
+            metrics[label] = false_positive_rate(of_class, k, settings.confidence)
+    table = predictions_table(messages, probabilities, labels)
+    write_csv(Path("data/predictions/holdout.csv"), table)
+    write_json(Path("metrics/holdout.json"), metrics)
+
+
+def unseen_accuracy(
+    texts: pd.Series, right: np.ndarray, training_texts: pd.Series, confidence: float
+) -> dict[str, Any]:
+    """How many messages have a text that is no training message's, and the accuracy on them.
+
+    Beside the accuracy on all messages it says how much of that is leak: the same classifier on the
+    same messages, less those that it was trained on, provided that these are as hard as the others.
+    Without a single unseen one, there is no accuracy.
+
+    Args:
+        texts: of the messages, (N,).
+        right: whether each was classified right, (N,) of bool.
+    """
+    unseen = right[~texts.isin(training_texts).to_numpy()]
+    if not len(unseen):
+        return {"messages": 0}
+    correct = int(unseen.sum())
+    return {
+        "messages": len(unseen),
+        "accuracy": round(correct / len(unseen), 6),
+        "interval": share_interval(correct, len(unseen), confidence),
+    }
+
+
+def label_ids(messages: pd.DataFrame, labels: list[str]) -> np.ndarray:
+    """Class of each message by its place in `labels`, (N,) of int64; InputError for another one."""
+    for label in sorted(set(messages["label"]) - set(labels)):
+        raise InputError(
+            f"label {label!r} is none of {', '.join(labels)}; run `dvc repro` as a whole"
+        )
+    return messages["label"].map({label: k for k, label in enumerate(labels)}).to_numpy(np.int64)
+
+
+def predictions_table(
+    messages: pd.DataFrame, probabilities: np.ndarray, labels: list[str]
+) -> pd.DataFrame:
+    """Messages with the predicted label and the probability of each, to 9 significant digits.
+
+    Rounded to decimals, the small ones would be 0, and their log-odds lost.
+    """
+    table = messages[["line", "label", "text"]].reset_index(drop=True)
+    table.insert(2, "predicted", np.array(labels)[probabilities.argmax(1)])
+    for k, label in enumerate(labels):
+        rounded = [float(f"{probability:.9g}") for probability in probabilities[:, k]]
+        table.insert(3 + k, f"probability_{label}", np.array(rounded, dtype=np.float64))
+    return table
+
+
+def read_predictions(path: Path, labels: list[str]) -> Predicted:
+    """Read back what `predictions_table` holds. Raises InputError for a file of other labels."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `dvc repro` makes it")
+    table = pd.read_csv(path, dtype={"label": str, "text": str}, keep_default_na=False)
+    columns = [f"probability_{label}" for label in labels]
+    if not {"line", "label", "text", *columns} <= set(table.columns):
+        raise InputError(f"{path}: no predictions for {', '.join(labels)}; run `dvc repro`")
+    return table[["line", "label", "text"]], table[columns].to_numpy(np.float64)
+
+
+def _pairs(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
+    names = np.array(labels)
+    return pd.DataFrame({"actual": names[actual], "predicted": names[probabilities.argmax(1)]})
+
+
+def _write_confusion(stem: Path, counts: np.ndarray, labels: list[str], title: str) -> None:
+    for normalized, suffix in ((False, ".png"), (True, "_normalized.png")):
+        path = stem.with_name(stem.name + suffix)
+        save_confusion_matrix(path, counts, labels, title, normalized=normalized)
+
+
+def _write_test_curves(
+    plots_dir: Path, actual: np.ndarray, probabilities: np.ndarray, title: str
+) -> None:
+    recall, precision = precision_recall_points(actual, probabilities)
+    fpr, tpr = roc_points(actual, probabilities)
+    for name, x, y, xs, ys in (
+        ("ROC", "false_positive_rate", "true_positive_rate", fpr, tpr),
+        ("Precision recall", "recall", "precision", recall, precision),
+    ):
+        path = plots_dir / f"{name.lower().replace(' ', '_')}.csv"
+        write_csv(path, pd.DataFrame({x: xs.round(6), y: ys.round(6)}))
+        axes = {"x": x.replace("_", " "), "y": y.replace("_", " "), "limits": (0, 1.02)}
+        save_curves(path.with_suffix(".png"), {"test": (xs, ys)}, title=f"{name}: {title}", **axes)

@@ -1,0 +1,134 @@
+"""The frozen part of the model, run once for every message, and the file that keeps the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spam_gpt2.common.console import progress
+from spam_gpt2.common.files import InputError
+from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.messages import Messages, concatenate, pad, rows_of, token_batches
+from spam_gpt2.gpt2.weights import load_tensors, save_tensors
+
+BATCH_TOKENS = 1024  # when nothing is trained: enough for full speed, and fits the cache
+
+
+@dataclass(frozen=True)
+class Features:
+    """Messages of a split with what enters block `cut` for each, or no more than their tokens.
+
+    `hidden` is flat like the tokens: message i has the rows `hidden_offsets[i]` to
+    `hidden_offsets[i + 1]`; at a cut of n_layer that is one row a message. None at a cut of 0.
+    """
+
+    messages: Messages
+    labels: Tensor  # (N,) of int64, the class of each original message
+    cut: int
+    hidden: Tensor | None  # (sum of T, D) of float32
+    hidden_offsets: Tensor  # (U + 1,) of int64
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: Tensor) -> Features:
+        """Features of some of the N messages, in the order given, with no trace of the others."""
+        distinct, rows = self.messages.rows[indices].unique(return_inverse=True)
+        tokens, offsets = _gather(self.messages.tokens, self.messages.offsets, distinct)
+        messages, labels = Messages(tokens, offsets, rows), self.labels[indices]
+        if self.hidden is None:
+            return Features(messages, labels, self.cut, None, offsets)
+        return Features(
+            messages, labels, self.cut, *_gather(self.hidden, self.hidden_offsets, distinct)
+        )
+
+    def logits(self, classifier: GPT2Classifier, indices: Tensor) -> Tensor:
+        """Class logits of some of the N messages, the cached part taken from here: (B, K)."""
+        distinct = self.messages.rows[indices]
+        if self.hidden is None:
+            tokens, runs = concatenate(self.messages.tokens, self.messages.offsets, distinct)
+            return classifier.above(classifier.gpt2.embed(tokens, runs), runs, 0)
+        return classifier.above(*concatenate(self.hidden, self.hidden_offsets, distinct), self.cut)
+
+    def plain_logits(self, classifier: GPT2Classifier, indices: Tensor) -> Tensor:
+        """The same the plain way: padded tokens through the whole model."""
+        distinct = self.messages.rows[indices]
+        return classifier(*pad(self.messages.tokens, self.messages.offsets, distinct))
+
+
+def extract_features(
+    classifier: GPT2Classifier, messages: Messages, labels: Tensor, cut: int, batch_tokens: int
+) -> Features:
+    """Run the blocks below `cut` once for every distinct message.
+
+    Batches have at most `batch_tokens` tokens, none of them padding. At a cut of 0 there is nothing
+    to compute.
+    """
+    if cut == 0:
+        return Features(messages, labels, cut, None, messages.offsets)
+    config = classifier.gpt2.config
+    pooled = cut == config.n_layer
+    offsets = torch.arange(len(messages.lengths) + 1) if pooled else messages.offsets
+    hidden = torch.empty(int(offsets[-1]), config.n_embd)
+    with torch.inference_mode(), progress(total=len(messages.tokens), unit="token") as bar:
+        for indices in token_batches(messages.lengths, batch_tokens):
+            rows, runs = rows_of(messages.offsets, indices)
+            x = classifier.below(messages.tokens[rows], runs, cut)
+            hidden[indices if pooled else rows] = x
+            bar.update(len(rows))
+    return Features(messages, labels, cut, hidden, offsets)
+
+
+def _gather(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """Some messages of a flat tensor, end to end, and where each begins and the last ends."""
+    lengths = (offsets[indices + 1] - offsets[indices]).tolist()
+    return concatenate(flat, offsets, indices)[0], torch.tensor([0, *lengths]).cumsum(0)
+
+
+def all_logits(classifier: GPT2Classifier, features: Features) -> Tensor:
+    """Class logits of all N messages in their order, (N, K); each distinct message runs once."""
+    lengths = features.messages.lengths
+    first_row = torch.empty(len(lengths), dtype=torch.int64)
+    first_row[features.messages.rows] = torch.arange(len(features))
+    logits = torch.empty(len(lengths), classifier.head.out_features)
+    with torch.inference_mode():
+        for distinct in token_batches(lengths, BATCH_TOKENS):
+            logits[distinct] = features.logits(classifier, first_row[distinct])
+    return logits[features.messages.rows]
+
+
+def class_probabilities(classifier: GPT2Classifier, features: Features) -> np.ndarray:
+    """Softmax of `all_logits`, (N, K) of float64, so that rows sum to 1 for scikit-learn."""
+    return all_logits(classifier, features).double().softmax(1).numpy()
+
+
+def save_features(path: Path, features: Features) -> None:
+    """Write features as safetensors, whole or not at all."""
+    tensors = {
+        "tokens": features.messages.tokens,
+        "offsets": features.messages.offsets,
+        "rows": features.messages.rows,
+        "labels": features.labels,
+        "cut": torch.tensor(features.cut),
+    }
+    if features.hidden is not None:
+        tensors["hidden"] = features.hidden
+    save_tensors(path, tensors)
+
+
+def load_features(path: Path) -> Features:
+    """Memory-map what `save_features` wrote. Raises InputError for another file."""
+    tensors = load_tensors(path)
+    try:
+        messages = Messages(tensors["tokens"], tensors["offsets"], tensors["rows"])
+        labels, cut = tensors["labels"], int(tensors["cut"])
+    except KeyError as error:
+        raise InputError(f"{path}: no tensor {error}; `dvc repro extract_features`") from None
+    hidden = tensors.get("hidden")
+    one_row_each = hidden is not None and len(hidden) == len(messages.lengths)
+    offsets = torch.arange(len(messages.offsets)) if one_row_each else messages.offsets
+    return Features(messages, labels, cut, hidden, offsets)

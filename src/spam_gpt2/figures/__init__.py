@@ -1,0 +1,4 @@
+"""Pictures, in one style.
+
+Imports: common.
+"""

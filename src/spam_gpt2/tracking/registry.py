@@ -1,0 +1,292 @@
+"""Register the classifier as an MLflow model: `python -m spam_gpt2.tracking.registry`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spam_gpt2.classifier.artifacts import CARD_FILE, TENSORS_FILE
+from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
+from spam_gpt2.common.console import one_line_errors, progress, say
+from spam_gpt2.common.files import InputError, read_json
+from spam_gpt2.common.params import Params, load_params
+from spam_gpt2.data.sms import read_split
+from spam_gpt2.data.splits import SPLITS
+from spam_gpt2.evaluation.evaluation import label_ids
+from spam_gpt2.evaluation.metrics import classification_metrics
+from spam_gpt2.gpt2.config import CONFIG_FILE
+from spam_gpt2.gpt2.tokenizer import VOCABULARY_FILES
+from spam_gpt2.gpt2.weights import WEIGHTS_FILE
+from spam_gpt2.tracking.runs import log_run, open_store, tags
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+MODEL_NAME = "spam-gpt2"
+ALIAS = "champion"
+SERVING_PATH = Path(__file__).with_name("serving.py")
+ARTIFACTS = (
+    *(CLASSIFIER_DIR / file for file in (CARD_FILE, TENSORS_FILE)),
+    *(WEIGHTS_DIR / file for file in (CONFIG_FILE, WEIGHTS_FILE, *VOCABULARY_FILES)),
+)
+# What the code behind serving.py imports; the rest of the pipeline's packages is not needed.
+REQUIREMENTS = (
+    *("mlflow-skinny", "numpy", "pandas", "pydantic", "pyyaml"),
+    *("safetensors", "tiktoken", "torch", "tqdm"),
+)
+EXAMPLES = ("You have won a prize! Call now to claim it.", "See you at dinner tonight")
+FIGURES = ("accuracy", "loss")
+TOLERANCE = 1e-4  # of a figure: batches of other sizes round differently
+PORT = 5001
+ENVIRONMENT = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # one a file, of little use
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "300",  # seconds; weights take longer than what `track` sends
+}
+DESCRIPTION = f"""Register the classifier that `dvc repro` trained as a version of an MLflow model,
+with everything that it needs to run. The alias {ALIAS} moves to it when it does better on the
+validation set than the version that has the alias, on the same data."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, as --help shows it."""
+    it = argparse.ArgumentParser(
+        prog="python -m spam_gpt2.tracking.registry", description=DESCRIPTION
+    )
+    it.add_argument("--name", default=MODEL_NAME, help="the registered model (%(default)s)")
+    it.add_argument(
+        "--force", action="store_true", help=f"move the alias {ALIAS} whatever the comparison says"
+    )
+    it.set_defaults(run=lambda args: register(load_params(), args.name, force=args.force))
+    others = it.add_subparsers(title="instead of registering", metavar="[serve]")
+    serving = others.add_parser("serve", help=f"answer over HTTP with the {ALIAS}")
+    serving.add_argument("--port", type=int, default=PORT, help="of this machine (%(default)s)")
+    serving.set_defaults(run=lambda args: serve(load_params(), args.name, args.port))
+    return it
+
+
+def main() -> None:
+    """Parse the command line, do as it says, and turn errors of the input into one line."""
+    args = parser().parse_args()
+    for variable, value in ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    with one_line_errors():
+        args.run(args)
+
+
+def register(params: Params, name: str = MODEL_NAME, *, force: bool = False) -> None:
+    """Register the result in the current folder, choose the champion, and print what was done.
+
+    A classifier that is registered already gets no second version.
+
+    Raises: InputError when the pipeline has not run, when its files do not belong together, or when
+    MLflow cannot be reached.
+    """
+    gpt2 = read_json(Path("metrics/gpt2.json"))
+    labels = check_result(gpt2)
+    facts = tags(Path(), params.model_dump(), gpt2)
+    facts |= {f"validation.{figure}": str(gpt2["validation"][figure]) for figure in FIGURES}
+    with store_errors():
+        client, experiment_id = open_store(Path(), params.track.experiment)
+        version = find_version(client, name, facts)
+        if version is None:
+            run_id = find_run(client, experiment_id, facts)
+            run_id = run_id or log_run(Path(), params.model_dump(), params.track.experiment)
+            model_id = log_model(experiment_id, run_id, labels)
+            version = add_version(client, name, model_id, facts)
+            print(f"{name}: version {version.version} is registered ({version.description})")
+        else:
+            update_facts(client, version, facts)
+            print(f"{name}: version {version.version} is this very classifier; nothing was added")
+        print(choose_champion(client, version, force=force))
+
+
+def serve(params: Params, name: str, port: int) -> None:
+    """Become `mlflow models serve` with the champion, in this environment and from this store.
+
+    Raises: InputError when there is no champion, or when MLflow cannot be reached.
+    """
+    with store_errors():
+        client, _ = open_store(Path(), params.track.experiment)
+        champion = champion_of(client, name)
+    if champion is None:
+        raise InputError(f"{name}: no version is {ALIAS} yet; `make register` makes one")
+    check_port(port)
+    say(f"{name}: version {champion} at http://127.0.0.1:{port}/invocations; stop with Ctrl-C")
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
+    command += ["--model-uri", f"models:/{name}/{champion}", "--port", str(port)]
+    search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    store = {"MLFLOW_TRACKING_URI": client.tracking_uri, "PATH": search_path}
+    os.execve(sys.executable, command, os.environ | store)
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that cannot be listened on, in one line where the server has a traceback."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(
+                f"port {port}: {reason}; choose another, as in `make serve PORT={PORT + 1}`"
+            ) from None
+
+
+def check_result(gpt2: Mapping[str, Any]) -> list[str]:
+    """The labels; InputError when the classifier does not reach what `metrics/gpt2.json` says.
+
+    It reads plain text here, as a served model does, where `evaluate` starts from features.
+    """
+    predictor = Predictor.load()
+    labels = predictor.card.labels
+    messages = read_split(Path("data/prepared/validation.csv"))
+    texts = progress(messages["text"], desc="check", unit="message")
+    probabilities = np.array([each.probabilities for each in predictor.predict(texts)])
+    reached = classification_metrics(label_ids(messages, labels), probabilities)
+    for figure in FIGURES:
+        stated = gpt2["validation"][figure]
+        if abs(reached[figure] - stated) > TOLERANCE:
+            raise InputError(
+                f"metrics/gpt2.json: validation {figure} {stated}, but the classifier in "
+                f"{CLASSIFIER_DIR} reaches {reached[figure]}; run `dvc repro track`"
+            )
+    return labels
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn what MLflow raises about its store into an InputError."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise InputError(f"MLflow: {' '.join(str(error).split())[:300]}") from error
+
+
+def find_version(client: MlflowClient, name: str, facts: Mapping[str, str]) -> ModelVersion | None:
+    """The version that holds this very classifier."""
+    digest = facts["classifier_sha256"]
+    found = client.search_model_versions(f"name = '{name}' and tags.classifier_sha256 = '{digest}'")
+    return found[0] if found else None
+
+
+def find_run(client: MlflowClient, experiment_id: str, facts: Mapping[str, str]) -> str | None:
+    """Id of the newest run that tracked this very classifier."""
+    found = client.search_runs(
+        [experiment_id],
+        f"tags.classifier_sha256 = '{facts['classifier_sha256']}'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return found[0].info.run_id if found else None
+
+
+def log_model(experiment_id: str, run_id: str, labels: list[str]) -> str:
+    """Log the classifier as a model of a run that has ended; returns the model's id.
+
+    By `Model.log`, since `pyfunc.log_model` only knows the active run, and making a run active
+    again would change the time at which it ended.
+    """
+    import mlflow
+    import pandas as pd
+
+    from spam_gpt2.tracking.serving import signature
+
+    mlflow.set_experiment(experiment_id=experiment_id)
+    info = mlflow.models.Model.log(
+        artifact_path=None,
+        name="classifier",
+        flavor=mlflow.pyfunc,
+        run_id=run_id,
+        python_model=str(SERVING_PATH),
+        artifacts={path.name: path.as_posix() for path in ARTIFACTS},
+        code_paths=[str(SERVING_PATH.parent)],
+        signature=signature(labels),
+        input_example=pd.DataFrame({"text": EXAMPLES}),
+        pip_requirements=requirements(),
+    )
+    return info.model_id
+
+
+def requirements() -> list[str]:
+    """Pinned as installed, without the label of a build (`+cpu`), which package indexes lack."""
+    versions = {package: importlib.metadata.version(package) for package in REQUIREMENTS}
+    return [f"{package}=={version.split('+')[0]}" for package, version in versions.items()]
+
+
+def add_version(
+    client: MlflowClient, name: str, model_id: str, facts: Mapping[str, str]
+) -> ModelVersion:
+    """Register a logged model with what is known about it as tags; returns the new version."""
+    import mlflow
+
+    version = mlflow.register_model(f"models:/{model_id}", name, tags=dict(facts))
+    title = client.get_run(version.run_id).info.run_name
+    return client.update_model_version(name, version.version, title)
+
+
+def update_facts(client: MlflowClient, version: ModelVersion, facts: Mapping[str, str]) -> None:
+    """Note figures on other data: the same classifier may meet another validation or test set."""
+    for key, value in facts.items():
+        if key.startswith(("data.", "validation.")) and version.tags.get(key) != value:
+            client.set_model_version_tag(version.name, version.version, key, value)
+            version.tags[key] = value
+
+
+def champion_of(client: MlflowClient, name: str) -> str | None:
+    """The number of the version that has the alias."""
+    found = client.search_registered_models(f"name = '{name}'")
+    number = found[0].aliases.get(ALIAS) if found else None
+    return None if number is None else str(number)
+
+
+def choose_champion(client: MlflowClient, version: ModelVersion, *, force: bool = False) -> str:
+    """Move the alias to a version that earns it; returns a line that says what happened and why."""
+    name, number = version.name, str(version.version)
+    champion = champion_of(client, name)
+    if champion == number:
+        return f"{ALIAS}: version {number}, as before"
+    better, reason = True, "the first one"
+    if champion is not None:
+        better, reason = compare(version.tags, client.get_model_version(name, champion).tags)
+    if not (better or force):
+        return f"{ALIAS}: version {champion}, as before: {reason}"
+    client.set_registered_model_alias(name, ALIAS, number)
+    return f"{ALIAS}: version {number}: {reason}"
+
+
+def compare(challenger: Mapping[str, str], champion: Mapping[str, str]) -> tuple[bool, str]:
+    """Whether the challenger does better on validation, by accuracy and then by loss, and a reason.
+
+    Versions that were trained or measured on other data do not compare.
+    """
+    keys = {split: f"data.{split}.sha256" for split in SPLITS}
+    differ = [split for split, key in keys.items() if challenger[key] != champion.get(key)]
+    if differ:
+        data = " and ".join(differ)
+        return False, f"the {data} data differ, so that the two do not compare (see --force)"
+    (accuracy, loss), (champion_accuracy, champion_loss) = (
+        [float(facts[f"validation.{figure}"]) for figure in FIGURES]
+        for facts in (challenger, champion)
+    )
+    better = (accuracy, -loss) > (champion_accuracy, -champion_loss)
+    return better, (
+        f"validation accuracy {accuracy:.4f} against {champion_accuracy:.4f}, "
+        f"loss {loss:.4f} against {champion_loss:.4f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

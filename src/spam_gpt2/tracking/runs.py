@@ -1,0 +1,203 @@
+"""One MLflow run for one execution of the pipeline, made from the files that its stages wrote."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spam_gpt2.common.commands import git
+from spam_gpt2.common.files import InputError, read_json, sha256_of
+from spam_gpt2.common.nested import flat
+from spam_gpt2.common.project import project_dir
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# A tracking server that does not answer must not hold up a result: 2 more tries of 10 s each.
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+SPLIT_PATHS = {
+    "train": "data/prepared/train.csv",
+    "validation": "data/prepared/validation.csv",
+    "test": "data/prepared/test.csv",
+}
+CLASSIFIER_PATHS = (
+    "models/classifier/classifier.json",
+    "models/classifier/classifier.safetensors",
+)
+METRICS = ("gpt2", "baseline", "training")
+PLOT_DIRS = ("plots/finetune", "plots/gpt2", "plots/baseline")
+# MLflow's comparison of runs shows files side by side, but none that is in a folder.
+COMPARED = (
+    "plots/gpt2/confusion_test.png",
+    "plots/gpt2/roc.png",
+    "plots/finetune/accuracy.png",
+    "plots/finetune/loss.png",
+)
+# What changes a result. The rest is in params.yaml, which every run carries whole.
+PARAM_SECTIONS = ("prepare", "classifier", "finetune", "baseline")
+SAME_RESULT = ("finetune.reuse_frozen", "finetune.log_every")
+
+
+def open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:
+    """MLflow's client and the id of the experiment, which is made where it does not exist.
+
+    Args:
+        root: the project's folder, or a copy's. The local store is in the project (`mlflow.db`,
+            `mlruns/`), unless MLFLOW_TRACKING_URI names another.
+
+    Raises: whatever MLflow raises when the store cannot be reached.
+    """
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # takes seconds: only who tracks waits for it
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    store = project_dir(root).absolute()
+    remote = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(remote or f"sqlite:///{store}/mlflow.db")
+    client = mlflow.MlflowClient()
+    found = client.get_experiment_by_name(experiment)
+    if found is not None:
+        return client, found.experiment_id
+    location = None if remote else (store / "mlruns").as_uri()
+    return client, client.create_experiment(experiment, location)
+
+
+def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
+    """Send parameters, curves, metrics, pictures and digests to MLflow; returns the run's id.
+
+    Args:
+        root: the project's folder, as for `open_store`, which also says what this raises.
+        params: all of params.yaml, as nested dictionaries.
+    """
+    client, experiment_id = open_store(root, experiment)
+    from mlflow.entities import Metric, Param, RunTag
+
+    gpt2 = read_json(root / "metrics/gpt2.json")
+    now = int(time.time() * 1000)
+    metrics = [Metric(key, value, now, step) for key, value, step in metric_points(root)]
+    all_tags = tags(root, params, gpt2) | system_tags(root)
+    run = client.create_run(experiment_id, run_name=run_name(params, gpt2["weights"]))
+    run_id = run.info.run_id
+    client.log_batch(
+        run_id,
+        metrics=metrics,
+        params=[Param(key, value) for key, value in run_params(params, gpt2["weights"]).items()],
+        tags=[RunTag(key, value) for key, value in all_tags.items()],
+    )
+    for file, folder in run_files(root):
+        client.log_artifact(run_id, str(root / file), folder)
+    client.set_terminated(run_id)
+    return run_id
+
+
+def run_name(params: dict[str, Any], weights: str) -> str:
+    """What a person tells runs apart by, e.g. `last_block lr 5e-5 5 epochs last_token gpt2-mini`.
+
+    What is changed most often comes first: MLflow cuts names off in its lists.
+    """
+    finetune = params["finetune"]
+    mantissa, exponent = f"{finetune['learning_rate']:e}".split("e")
+    rate = f"{float(mantissa):g}e{int(exponent)}"
+    training = f"{finetune['trainable']} lr {rate} {finetune['epochs']} epochs"
+    return f"{training} {params['classifier']['position']} {weights}"
+
+
+def run_params(params: dict[str, Any], weights: str) -> dict[str, str]:
+    """The parameters that change a result, by the names that DVC shows, and the weights."""
+    sections = {name: params[name] for name in PARAM_SECTIONS}
+    values = {key: value for key, value in flat(sections) if key not in SAME_RESULT}
+    as_text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+    return {"weights": weights, **as_text}
+
+
+def metric_points(root: Path) -> Iterator[tuple[str, float, int]]:
+    """Every number worth a metric: name, value and step (0 for final ones).
+
+    MLflow's interface makes a section of what stands before the slash.
+    """
+    gpt2, baseline, training = (read_json(root / f"metrics/{name}.json") for name in METRICS)
+    for split in ("validation", "test", "train"):
+        for figure, value in gpt2[split].items():
+            yield f"{split}/{figure}", value, 0
+    if "accuracy" in gpt2["test_unseen"]:
+        yield "test/accuracy_unseen", gpt2["test_unseen"]["accuracy"], 0
+    for figure, value in baseline["test"].items():
+        yield f"test_baseline/{figure}", value, 0
+    for figure, value in training.items():
+        if isinstance(value, int | float):  # the weights' name stands there too
+            yield f"training/{figure}", value, 0
+    for file, step_column in (("loss", "step"), ("accuracy", "epoch")):
+        with (root / f"plots/finetune/{file}.csv").open(encoding="utf-8", newline="") as rows:
+            for row in csv.DictReader(rows):
+                step = int(row.pop(step_column))
+                for key, value in row.items():
+                    yield f"curves/{key}", float(value), step
+
+
+def run_files(root: Path) -> Iterator[tuple[str, str | None]]:
+    """Plots, metrics and params.yaml, each with the run's folder that it goes to (None: the top).
+
+    Hidden files, which DVC leaves in the folders of plots, stay behind.
+    """
+    for folder in PLOT_DIRS:
+        for path in sorted((root / folder).glob("[!.]*")):
+            yield f"{folder}/{path.name}", folder
+    yield from ((file, None) for file in (*COMPARED, "params.yaml"))
+    yield from ((f"metrics/{name}.json", "metrics") for name in METRICS)
+
+
+def tags(root: Path, params: dict[str, Any], gpt2: dict[str, Any]) -> dict[str, str]:
+    """Where the result comes from: weights, digests, git commit, DVC experiment."""
+    values = {
+        "weights": gpt2["weights"],
+        "weights_sha256": gpt2["weights_sha256"],
+        "classifier_sha256": classifier_sha256(root),
+        "git_commit": _git_commit(root),
+        "dvc_experiment": os.environ.get("DVC_EXP_NAME", ""),
+    }
+    for name, path in {"messages": params["prepare"]["path"], **SPLIT_PATHS}.items():
+        if (root / path).is_file():
+            values[f"data.{name}.sha256"] = sha256_of(root / path)
+    return {key: value for key, value in values.items() if value}
+
+
+def classifier_sha256(root: Path) -> str:
+    """SHA-256 of the card and the tensors, one after the other; empty when one is missing."""
+    digest = hashlib.sha256()
+    for path in CLASSIFIER_PATHS:
+        if not (root / path).is_file():
+            return ""
+        with (root / path).open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
+
+
+def system_tags(root: Path) -> dict[str, str]:
+    """What MLflow's interface shows in places of its own: source, commit and description."""
+    values = {
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": "stages/track.py",
+        "mlflow.source.git.commit": _git_commit(root),
+    }
+    if name := os.environ.get("DVC_EXP_NAME"):
+        values["mlflow.note.content"] = f"`dvc exp apply {name}` brings this result back."
+    return {key: value for key, value in values.items() if value}
+
+
+def _git_commit(root: Path) -> str:
+    try:
+        return git(root, "rev-parse", "HEAD").decode().strip()
+    except InputError:  # no repository, no commit or no git
+        return ""

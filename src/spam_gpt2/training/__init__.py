@@ -1,0 +1,4 @@
+"""The training loop and its recipes.
+
+Imports: common, gpt2, features.
+"""

@@ -1,0 +1,157 @@
+"""What a training draws and looks at: this project's way, or to the draw that of the tutorials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from spam_gpt2.common.files import InputError
+from spam_gpt2.common.params import PARAMS_PATH, Finetune
+from spam_gpt2.features.features import Features, all_logits
+from spam_gpt2.gpt2.classifier import GPT2Classifier
+
+Point = dict[str, float]  # a row of a curve's CSV
+BOOK_BATCHES = 5  # that a look of the tutorials' takes of a split
+
+
+class Recipe(Protocol):
+    """How a training goes, around the step that all have in common."""
+
+    def batches(self) -> list[Tensor]:
+        """Indices of an epoch's batches, in order."""
+
+    def loss_point(self, step: int, loss: float) -> Point | None:
+        """Called after each step, counted from 1, with its loss: a point of the curve when due."""
+
+    def accuracy_point(self, epoch: int) -> Point:
+        """Called after each epoch, counted from 1."""
+
+    def last_point(self) -> Point | None:
+        """Called at the end: what the loss curve still lacks."""
+
+
+class OwnRecipe:
+    """Draws that depend on `finetune.seed` alone, and curves over whole splits.
+
+    The last batch of an epoch may be smaller. A point's training loss is the mean over the steps
+    since the point before; all else is of whole splits.
+    """
+
+    def __init__(
+        self,
+        classifier: GPT2Classifier,
+        train: Features,
+        validation: Features,
+        settings: Finetune,
+    ) -> None:
+        self.classifier, self.train, self.validation = classifier, train, validation
+        self.settings = settings
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.recent: list[float] = []
+        self.step = 0
+
+    def batches(self) -> list[Tensor]:
+        order = torch.randperm(len(self.train), generator=self.generator)
+        return list(order.split(self.settings.batch_size))
+
+    def loss_point(self, step: int, loss: float) -> Point | None:
+        self.recent.append(loss)
+        self.step = step
+        return self.last_point() if step % self.settings.log_every == 0 else None
+
+    def last_point(self) -> Point | None:
+        if not self.recent:
+            return None
+        recent, self.recent = self.recent, []
+        logits = all_logits(self.classifier, self.validation)
+        return {
+            "step": self.step,
+            "train_loss": round(sum(recent) / len(recent), 6),
+            "validation_loss": round(F.cross_entropy(logits, self.validation.labels).item(), 6),
+        }
+
+    def accuracy_point(self, epoch: int) -> Point:
+        return {
+            "epoch": epoch,
+            "train_accuracy": round(accuracy(self.classifier, self.train), 6),
+            "validation_accuracy": round(accuracy(self.classifier, self.validation), 6),
+        }
+
+
+class BookRecipe:
+    """The draws and looks of Raschka 2024, "Build a Large Language Model (From Scratch)", ch. 6.
+
+    A shuffled loader without an epoch's last, smaller batch. After step 1 and every `log_every`
+    further ones, and after each epoch, 5 batches of either split are looked at: the training ones
+    come from the same loader, newly shuffled, so looking moves the draws. The global generator is
+    seeded again before the first one.
+    """
+
+    def __init__(
+        self,
+        classifier: GPT2Classifier,
+        train: Features,
+        validation: Features,
+        settings: Finetune,
+    ) -> None:
+        if len(train) < settings.batch_size:
+            raise InputError(
+                f"{PARAMS_PATH}: finetune.batch_size: {settings.batch_size} is more than the "
+                f"{len(train)} training messages, and the recipe book leaves out a smaller batch"
+            )
+        self.classifier, self.settings = classifier, settings
+        self.splits = {"train": train, "validation": validation}
+        size = settings.batch_size
+        self.loaders = {
+            "train": DataLoader(torch.arange(len(train)), size, shuffle=True, drop_last=True),
+            "validation": DataLoader(torch.arange(len(validation)), size),
+        }
+        torch.manual_seed(settings.seed)
+
+    def batches(self) -> list[Tensor]:
+        return list(self.loaders["train"])
+
+    def loss_point(self, step: int, loss: float) -> Point | None:
+        if (step - 1) % self.settings.log_every:
+            return None
+        point: Point = {"step": step - 1}  # the script counts from 0
+        for split, features in self.splits.items():
+            losses = [
+                F.cross_entropy(self._logits(split, batch), features.labels[batch]).item()
+                for batch in self._look(split)
+            ]
+            point[f"{split}_loss"] = round(sum(losses) / len(losses), 6)
+        return point
+
+    def last_point(self) -> None:
+        """The script looks at no more."""
+
+    def accuracy_point(self, epoch: int) -> Point:
+        point: Point = {"epoch": epoch}
+        for split, features in self.splits.items():
+            batch = torch.cat(list(self._look(split)))
+            right = self._logits(split, batch).argmax(1) == features.labels[batch]
+            point[f"{split}_accuracy"] = round(right.double().mean().item(), 6)
+        return point
+
+    def _look(self, split: str) -> Iterable[Tensor]:
+        return islice(self.loaders[split], BOOK_BATCHES)
+
+    def _logits(self, split: str, batch: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return self.splits[split].logits(self.classifier, batch)
+
+
+RECIPES: dict[str, type[Recipe]] = {"own": OwnRecipe, "book": BookRecipe}
+
+
+def accuracy(classifier: GPT2Classifier, features: Features) -> float:
+    """Share of the messages whose most probable class is theirs."""
+    predicted = all_logits(classifier, features).argmax(1)
+    return (predicted == features.labels).double().mean().item()

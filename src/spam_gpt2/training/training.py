@@ -1,0 +1,92 @@
+"""Fine-tune what is trainable, on cached features or the plain way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spam_gpt2.common.console import progress
+from spam_gpt2.common.files import InputError
+from spam_gpt2.common.params import PARAMS_PATH, Finetune
+from spam_gpt2.features.features import Features
+from spam_gpt2.gpt2.classifier import GPT2Classifier, trained_tensors
+from spam_gpt2.training.allocator import keep_freed_memory
+from spam_gpt2.training.recipe import RECIPES, Point
+
+# How a batch becomes logits: `Features.logits`, or `Features.plain_logits` to check it.
+Forward = Callable[[Features, GPT2Classifier, Tensor], Tensor]
+
+NO_INDEX = -100  # torch's own default: no class that the loss leaves out
+
+
+@dataclass
+class Curves:
+    """What training recorded, in rows that go to CSV as they are."""
+
+    steps: list[Point] = field(default_factory=list)
+    epochs: list[Point] = field(default_factory=list)
+    total_steps: int = 0
+
+
+def finetune(
+    classifier: GPT2Classifier, train: Features, validation: Features, settings: Finetune
+) -> Curves:
+    """AdamW (Loshchilov & Hutter 2019) on the cross-entropy of the classes, in place.
+
+    What is drawn and what the curves show is up to `settings.recipe`. A step is a batch; the
+    weights move after every `accumulation_steps` of them, and at an epoch's end, by the mean of
+    their gradients. The process keeps freed memory from here on (`keep_freed_memory`).
+
+    Raises: InputError when training diverges.
+    """
+    keep_freed_memory()
+    forward = Features.logits if settings.reuse_frozen else Features.plain_logits
+    ignored = NO_INDEX if settings.ignore_index is None else settings.ignore_index
+    optimizer = torch.optim.AdamW(
+        trained_tensors(classifier).values(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    recipe = RECIPES[settings.recipe](classifier, train, validation, settings)
+    curves = Curves()
+    classifier.train()
+    with progress(unit="step", desc="finetune") as bar:
+        for epoch in range(1, settings.epochs + 1):
+            batches = recipe.batches()
+            bar.total = settings.epochs * len(batches)
+            for number, indices in enumerate(batches, 1):
+                logits = forward(train, classifier, indices)
+                loss = F.cross_entropy(logits, train.labels[indices], ignore_index=ignored)
+                (loss / settings.accumulation_steps).backward()
+                if number % settings.accumulation_steps == 0 or number == len(batches):
+                    optimizer.step()
+                    optimizer.zero_grad()
+                curves.total_steps += 1
+                bar.update()
+                value = loss.item()
+                require_finite([value], curves.total_steps)
+                if point := recipe.loss_point(curves.total_steps, value):
+                    curves.steps.append(point)
+                    bar.set_postfix(loss=f"{point['train_loss']:.3f}", refresh=False)
+            curves.epochs.append(recipe.accuracy_point(epoch))
+    if point := recipe.last_point():
+        curves.steps.append(point)
+    # No step's loss has seen what the last one made of the weights.
+    sums = [tensor.sum().item() for tensor in trained_tensors(classifier).values()]
+    require_finite([*curves.steps[-1].values(), *sums], curves.total_steps)
+    return curves
+
+
+def require_finite(figures: Iterable[float], step: int) -> None:
+    """InputError unless all are numbers: what has diverged gives no more than NaN."""
+    if not all(map(math.isfinite, figures)):
+        raise InputError(
+            f"{PARAMS_PATH}: finetune.learning_rate: training diverges, with no numbers left at "
+            f"step {step}; take a lower rate"
+        )

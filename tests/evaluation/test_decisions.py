@@ -1,0 +1,88 @@
+"""Thresholds against a search through all of them, figures against scikit-learn and a count."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn import metrics as sk
+
+from spam_gpt2.evaluation.decisions import choose_threshold, decision_counts, decision_figures
+
+# Few values, so that probabilities coincide.
+PROBABILITIES = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.floats(0, 1))
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), PROBABILITIES), min_size=1, max_size=25),
+    PROBABILITIES,
+    st.floats(0, 0.99),
+)
+def test_no_lower_threshold_keeps_the_rate(
+    messages: list[tuple[bool, float]], of_a_negative: float, target: float
+) -> None:
+    """Only at the probabilities themselves, and at 0, does the rate change."""
+    is_positive, p = (np.array(c) for c in zip(*messages, (False, of_a_negative), strict=True))
+    negatives = p[~is_positive]
+
+    def rate(threshold: float) -> float:
+        return np.count_nonzero(negatives > threshold) / len(negatives)
+
+    keeping = [t for t in {0.0, *p.tolist()} if rate(t) <= target]
+    found = choose_threshold(is_positive, p, target)
+    assert found.value == min(keeping)
+    assert found.negatives == len(negatives)
+    assert found.allowed / len(negatives) <= target < (found.allowed + 1) / len(negatives)
+
+
+def test_with_few_negatives_none_may_be_above_the_threshold() -> None:
+    """74 of them give steps of 1.35 %: at most 1 % is none, and at most 2 % is one."""
+    negatives = np.linspace(0, 0.73, 74)
+    is_positive, p = np.append(np.zeros(74, bool), True), np.append(negatives, 0.99)
+    strict, lax = (choose_threshold(is_positive, p, rate) for rate in (0.01, 0.02))
+    assert (strict.allowed, strict.value) == (0, 0.73)
+    assert (lax.allowed, lax.value) == (1, pytest.approx(0.72))
+
+
+def test_a_rate_that_is_met_exactly_is_allowed() -> None:
+    is_positive = np.zeros(4, bool)
+    assert choose_threshold(is_positive, np.array([0.1, 0.2, 0.3, 0.4]), 0.25).value == 0.3
+
+
+def test_figures_are_scikit_learns_with_wilsons_intervals() -> None:
+    random = np.random.default_rng(1)
+    is_positive, taken = random.random(80) < 0.4, random.random(80) < 0.5
+    figures = decision_figures(is_positive, taken, 0.9)
+    expected = {
+        "accuracy": sk.accuracy_score(is_positive, taken),
+        "precision": sk.precision_score(is_positive, taken),
+        "recall": sk.recall_score(is_positive, taken),
+        "false_positive_rate": 1 - sk.recall_score(~is_positive, ~taken),
+    }
+    intervals = figures.pop("intervals")
+    assert figures == pytest.approx(expected, abs=1e-6)
+    wilson = stats.binomtest(int((is_positive & taken).sum()), int(is_positive.sum()))
+    low, high = wilson.proportion_ci(0.9, method="wilson")
+    assert intervals["recall"] == pytest.approx([low, high], abs=1e-6)
+    assert list(intervals) == list(expected)
+
+
+def test_decisions_counted_by_hand() -> None:
+    is_positive = np.array([True, True, True, False, False, False, False])
+    taken = np.array([True, True, False, True, False, False, False])
+    assert decision_counts(is_positive, taken) == {
+        "accuracy": (5, 7),
+        "precision": (2, 3),
+        "recall": (2, 3),
+        "false_positive_rate": (1, 4),
+    }
+
+
+def test_what_cannot_be_told_is_left_out() -> None:
+    """A hold-out is of one class; and a precision is that of messages that were flagged."""
+    none, both = np.zeros(3, bool), np.array([True, False, False])
+    assert decision_counts(none, both) == {"false_positive_rate": (1, 3)}
+    assert decision_counts(~none, both) == {"recall": (1, 3)}
+    assert set(decision_counts(both, none)) == {"accuracy", "recall", "false_positive_rate"}

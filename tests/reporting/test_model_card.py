@@ -1,0 +1,82 @@
+"""The model card: a head that YAML reads, and figures that are those of the metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from conftest import ROOT
+
+from spam_gpt2.common.params import load_params
+from spam_gpt2.reporting.model_card import model_card
+
+FIGURES = ("accuracy", "precision", "recall", "f1", "roc_auc", "loss")
+
+
+def card(weights: str = "gpt2-124M", **prepare: Any) -> str:
+    side = {
+        "test": dict.fromkeys(FIGURES, 0.9375),
+        "test_intervals": {name: [0.9, 0.97] for name in FIGURES},
+    }
+    counts = {"total": 302, "ham": 151, "spam": 151}
+    params = load_params(ROOT / "params.yaml").model_dump()
+    params["prepare"] |= prepare
+    return model_card(
+        gpt2={"weights": weights, "weights_sha256": "ab" * 32, "labels": ["ham", "spam"], **side},
+        baseline={"model": "TF-IDF", **side},
+        holdout={"weights": weights, "ham": {"messages": 4080, "false_positive_rate": 0.0556,
+                                             "interval": [0.049, 0.063]}},
+        data={"messages": {"total": 5574}, "splits": {"test": counts},
+              "also_in_train": {"test": 0}},
+        training={"trainable_parameters": 7089410},
+        params=params,
+    )  # fmt: skip
+
+
+def head_of(text: str) -> dict[str, Any]:
+    start, head, _ = text.split("---\n", 2)
+    assert start == ""
+    return yaml.safe_load(head)
+
+
+def test_the_head_is_what_the_hub_reads() -> None:
+    head = head_of(card())
+    assert head["license"] == "mit"
+    assert head["base_model"] == "openai-community/gpt2"
+    assert head["pipeline_tag"] == "text-classification"
+    [model] = head["model-index"]
+    [result] = model["results"]
+    assert result["task"]["type"] == "text-classification"
+    assert {m["type"]: m["value"] for m in result["metrics"]} == dict.fromkeys(FIGURES[:-1], 0.9375)
+    assert {"name", "type"} <= result["dataset"].keys()
+
+
+def test_the_stand_in_is_never_called_gpt2() -> None:
+    text = card("gpt2-mini")
+    assert "is not GPT-2" in text
+    assert "base_model" not in head_of(text)
+    assert head_of(text)["license"] == "other"
+    assert "OpenAI, modified MIT" not in text
+    assert "is not GPT-2" not in card()
+
+
+def test_figures_come_with_their_intervals() -> None:
+    text = card()
+    assert "| accuracy | 0.938 | 0.900 to 0.970 | 0.938 | 0.900 to 0.970 |" in text
+    assert "Of 4,080 further ham messages, 5.6% are taken for another class (4.9% to 6.3%)." in text
+    assert "302 test messages, 0 of which stand in the training set" in text
+    assert "| test | 151 | 151 | 302 |" in text
+
+
+def test_how_often_the_classes_were_trained_on_is_told() -> None:
+    assert "It was trained on as many messages of each class: " in card()
+    assert "It was trained on each class as often as above: " in card(balance=False)
+    assert "as many messages of each class" not in card(balance=False)
+
+
+def test_a_users_own_messages_are_not_called_the_collection() -> None:
+    text = card(path="own.csv")
+    assert "SMS Spam Collection" not in text
+    assert "`own.csv`" in text
+    assert "datasets" not in head_of(text)
+    assert "CC BY 4.0" in card()

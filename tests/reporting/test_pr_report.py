@@ -1,0 +1,388 @@
+"""The pull request's comment, from two real commits to Markdown and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rendered import Table, tables
+from repository import FIGURES, PARAMS, Repository, gpt2_metrics, lock
+
+from spam_gpt2.figures.confusion import save_confusion_matrix
+from spam_gpt2.reporting.pr_report import main, report
+from spam_gpt2.reporting.pr_sections import difference_interval
+from spam_gpt2.reporting.revisions import at_merge_base, in_working_tree
+
+GITHUB_LIMIT = 65_536
+OLD = [[8, 2], [3, 7]]
+NOTHING_CHANGES = "Nothing changes: metrics, parameters and confusion matrices are the same."
+BASELINE = gpt2_metrics([[10, 0], [0, 10]]) | {"model": "TF-IDF"}
+del BASELINE["weights"], BASELINE["weights_sha256"]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A project whose pipeline has run; it is the working folder."""
+    it = Repository(tmp_path / "project")
+    it.start(gpt2_metrics(OLD), baseline=BASELINE)
+    monkeypatch.chdir(it.root)
+    return it
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    """The comment that the command line writes."""
+    monkeypatch.setattr("sys.argv", ["pr_report", *arguments])
+    main()
+    return Path("pr-report/comment.md").read_text(encoding="utf-8")
+
+
+def compare(repository: Repository, base: str = "main") -> str:
+    """The report's text alone."""
+    return "\n\n".join(
+        report(at_merge_base(repository.root, base), in_working_tree(repository.root))
+    )
+
+
+def error_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *arguments) -> str:
+    """The one line that the command line ends with."""
+    with pytest.raises(SystemExit) as caught:
+        run(monkeypatch, *arguments)
+    assert caught.value.code == 1
+    [line] = capsys.readouterr().err.splitlines()
+    return line.removeprefix("error: ")
+
+
+def table_with(comment: str, first: str) -> Table:
+    """The only table that has a row which begins so."""
+    [found] = [table for table in tables(comment) if first in table]
+    return found
+
+
+def test_two_commits_are_compared(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = repository.git("rev-parse", "--short", "HEAD")
+    repository.git("switch", "-qc", "branch")
+    changed = PARAMS | {"finetune": PARAMS["finetune"] | {"epochs": 3}}
+    repository.write("metrics/gpt2.json", gpt2_metrics([[9, 1], [3, 7]], loss=0.8, recall=0.85))
+    repository.write("params.yaml", changed)
+    repository.write("dvc.lock", lock(params=changed))
+    head = repository.commit()
+    comment = run(monkeypatch, "--base", "main")
+    sides = table_with(comment, "before")
+    assert sides["before"] == [f"{base}", "gpt2-mini 5f825f825f82"]
+    assert head.startswith(sides["after"][0])
+    figures = table_with(comment, "gpt2-mini: accuracy")
+    assert figures["gpt2-mini: accuracy"] == ["0.7500", "0.8000", "▲ +0.0500 better"]
+    assert figures["gpt2-mini: recall"] == ["0.9000", "0.8500", "▼ -0.0500 worse"]
+    assert figures["gpt2-mini: loss"] == ["0.9000", "0.8000", "▼ -0.1000 better"]
+    assert figures["gpt2-mini: f1"] == ["0.9000", "0.9000", "="]
+    assert len(figures) == 1 + len(FIGURES)  # nothing of the baseline, which is the same
+    assert table_with(comment, "finetune.epochs")["finetune.epochs"] == ["5", "3"]
+    matrix = table_with(comment, "true \\ predicted")
+    assert matrix["ham"] == ["8 → 9 (+1)", "2 → 1 (-1)"]
+    assert matrix["spam"] == ["3", "7"]
+    unchanged = "gpt2-mini (validation), TF-IDF (validation, test)"
+    assert f"Unchanged: {unchanged}." in comment
+    assert "WARNING" not in comment
+
+
+def test_the_working_tree_is_compared(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.write("metrics/gpt2.json", gpt2_metrics([[7, 3], [3, 7]], loss=1.0))
+    comment = run(monkeypatch)
+    assert table_with(comment, "after")["after"][0].startswith("working tree on ")
+    figures = table_with(comment, "gpt2-mini: loss")
+    assert figures["gpt2-mini: loss"] == ["0.9000", "1.0000", "▲ +0.1000 worse"]
+    assert "test accuracy falls from 75.00% (15 of 20) to 70.00% (14 of 20)" in comment
+
+
+def test_a_shallow_clone_of_a_merge_is_enough(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.git("switch", "-qc", "branch")
+    repository.write("metrics/gpt2.json", gpt2_metrics([[9, 1], [3, 7]]))
+    repository.commit()
+    repository.git("switch", "-q", "main")
+    tip = repository.commit(notes="main goes on")
+    repository.git("merge", "-q", "--no-ff", "-m", "as GitHub merges to test", "branch")
+    clone = Repository(tmp_path / "clone", clone_of=repository.root, depth=2)
+    monkeypatch.chdir(clone.root)
+    comment = run(monkeypatch, "--base", "HEAD^1")
+    assert tip.startswith(table_with(comment, "before")["before"][0])
+    assert table_with(comment, "true \\ predicted")["ham"] == ["8 → 9 (+1)", "2 → 1 (-1)"]
+
+
+def test_without_a_change_there_is_one_sentence(repository: Repository) -> None:
+    repository.write("metrics/gpt2.json", gpt2_metrics(OLD, loss=0.90004, f1=0.89996))
+    comment = compare(repository)
+    assert comment.endswith(f"\n\n{NOTHING_CHANGES}")
+    assert [list(table) for table in tables(comment)] == [["", "before", "after"]]
+
+
+PUBLISHED = [  # Newcombe 1998, table II, method 10: x1 of n1, x2 of n2, and the limits of p1 - p2
+    (56, 70, 48, 80, 0.0524, 0.3339),
+    (9, 10, 3, 10, 0.1705, 0.8090),
+    (6, 7, 2, 7, 0.0582, 0.8062),
+    (5, 56, 0, 29, -0.0381, 0.1926),
+    (0, 10, 0, 20, -0.1611, 0.2775),
+    (0, 10, 0, 10, -0.2775, 0.2775),
+    (10, 10, 0, 20, 0.6791, 1.0000),
+    (10, 10, 0, 10, 0.6075, 1.0000),
+]
+
+
+@pytest.mark.parametrize(("x1", "n1", "x2", "n2", "low", "high"), PUBLISHED)
+def test_the_interval_is_the_published_one(
+    x1: int, n1: int, x2: int, n2: int, low: float, high: float
+) -> None:
+    after, before = [[x1, n1 - x1], [0, 0]], [[0, n2 - x2], [0, x2]]
+    assert difference_interval(before, after) == pytest.approx((low, high), abs=6e-5)
+    assert difference_interval(after, before) == pytest.approx((-high, -low), abs=6e-5)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        (
+            [[48, 12], [20, 0]],
+            [[56, 14], [0, 0]],
+            "test accuracy rises from 60.00% (48 of 80) to 80.00% (56 of 70). The difference, "
+            "+20.00 points, is **larger than its 95% interval**: +5.24 to +33.39 excludes 0, so "
+            "that chance does not explain it.",
+        ),
+        (
+            [[0, 29], [0, 0]],
+            [[5, 1], [50, 0]],
+            "test accuracy rises from 0.00% (0 of 29) to 8.93% (5 of 56). The difference, +8.93 "
+            "points, is **not larger than its 95% interval**: -3.81 to +19.26 contains 0, so that "
+            "chance may explain it.",
+        ),
+        (
+            [[5, 5], [5, 5]],
+            [[6, 4], [6, 4]],
+            "test accuracy stays at 50.00% (10 of 20). The "
+            "difference, +0.00 points, is **not larger than its 95% interval**: ",
+        ),
+    ],
+    ids=["larger", "not larger", "equal"],
+)
+def test_a_sentence_tells_change_from_chance(
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    before: list,
+    after: list,
+    sentence: str,
+) -> None:
+    repository.write("metrics/gpt2.json", gpt2_metrics(before))
+    repository.commit()
+    repository.write("metrics/gpt2.json", gpt2_metrics(after))
+    assert f"**gpt2-mini**: {sentence}" in compare(repository)
+
+
+@pytest.mark.parametrize(
+    ("after", "is_said", "is_not"),
+    [
+        (lock("aaaa"), "classify the same messages, for which they are conservative", "WARNING"),
+        (lock("bbbb"), "**The test sets differ**", "conservative"),
+        ({"schema": "2.0"}, "does not say whether both sides classify the same", "WARNING"),
+    ],
+    ids=["same", "different", "unknown"],
+)
+def test_it_is_said_whether_the_test_sets_are_the_same(
+    repository: Repository, after: dict, is_said: str, is_not: str
+) -> None:
+    repository.write("metrics/gpt2.json", gpt2_metrics([[9, 1], [3, 7]]))
+    repository.write("dvc.lock", after)
+    comment = compare(repository)
+    assert is_said in comment
+    assert is_not not in comment
+
+
+@pytest.mark.parametrize(
+    "other", [{"weights": "gpt2-124M"}, {"sha256": "0123456789ab" * 5 + "cdef"}]
+)
+def test_different_weights_are_said_first(repository: Repository, other: dict[str, str]) -> None:
+    repository.write("metrics/gpt2.json", gpt2_metrics([[9, 1], [3, 7]], **other))
+    title, mark, text, *_ = filter(None, compare(repository).splitlines())
+    assert title.startswith("## ")
+    assert mark == "> [!WARNING]"
+    name, digest = other.get("weights", "gpt2-mini"), other.get("sha256", "5f825f825f82")[:12]
+    before = "gpt2-mini `5f825f825f82` before"
+    assert text.startswith("> **The two sides are made with different weights**: ")
+    assert f": {before}, {name} `{digest}` after." in text
+
+
+def test_the_stand_in_is_named_as_such_and_real_weights_are_not(repository: Repository) -> None:
+    note = "gpt2-mini is the small stand-in: its figures say nothing about GPT-2."
+    assert note in compare(repository)
+    repository.write("metrics/gpt2.json", gpt2_metrics(OLD, weights="gpt2-124M"))
+    repository.commit()
+    assert "stand-in" not in compare(repository)
+
+
+def test_results_of_other_parameters_are_a_warning(repository: Repository) -> None:
+    repository.write("params.yaml", PARAMS | {"finetune": PARAMS["finetune"] | {"epochs": 3}})
+    comment = compare(repository)
+    assert "> **The results are not those of `params.yaml`**: " in comment
+    assert "values of `finetune.epochs`. Run `dvc repro`" in comment
+
+
+def test_a_new_and_a_removed_metrics_file(repository: Repository) -> None:
+    (repository.root / "metrics/baseline.json").unlink()
+    repository.write("metrics/holdout.json", {"ham": {"messages": 40, "false_positives": 2}})
+    comment = compare(repository)
+    assert "<code>metrics/baseline.json</code> (gone): " in comment
+    assert "<code>metrics/holdout.json</code> (new): 2 changed" in comment
+    assert table_with(comment, "ham.messages")["ham.messages"] == ["–", "40", ""]
+    assert "**TF-IDF**: without the test set's counts on both sides, nothing tells a" in comment
+    assert "**TF-IDF, test**\n\nbefore:\n\n" in comment
+
+
+def test_a_base_without_counts_shows_those_of_the_change(repository: Repository) -> None:
+    old = gpt2_metrics(OLD)
+    del old["confusion"], old["labels"]
+    repository.write("metrics/gpt2.json", old)
+    repository.commit()
+    repository.write("metrics/gpt2.json", gpt2_metrics(OLD))
+    comment = compare(repository)
+    assert "**gpt2-mini**: without the test set's counts on both sides, nothing tells" in comment
+    assert "**gpt2-mini, test**\n\nafter:\n\n" in comment
+    matrix, *_ = [table for table in tables(comment) if "true \\ predicted" in table]
+    assert (matrix["ham"], matrix["spam"]) == (["8", "2"], ["3", "7"])
+
+
+def test_three_classes(repository: Repository) -> None:
+    labels = {"labels": ["ham", "news|letter", "spam"]}
+    for matrix in ([[5, 1, 0], [2, 6, 1], [0, 0, 7]], [[7, 0, 1], [2, 6, 1], [0, 3, 4]]):
+        metrics = gpt2_metrics(matrix) | labels | {"confusion": {"test": matrix}}
+        repository.write("metrics/gpt2.json", metrics)
+        repository.commit()
+    repository.git("tag", "old", "HEAD~1")
+    comment = compare(repository, "old")
+    matrix = table_with(comment, "true \\ predicted")
+    assert matrix["true \\ predicted"] == ["ham", "news|letter", "spam"]
+    assert matrix["ham"] == ["5 → 7 (+2)", "1 → 0 (-1)", "0 → 1 (+1)"]
+    assert matrix["news|letter"] == ["2", "6", "1"]
+    assert matrix["spam"] == ["0", "0 → 3 (+3)", "7 → 4 (-3)"]
+    assert "from 81.82% (18 of 22) to 70.83% (17 of 24)" in comment
+
+
+def test_other_labels_are_not_subtracted(repository: Repository) -> None:
+    metrics = gpt2_metrics([[9, 1], [3, 7]]) | {"labels": ["no", "yes"]}
+    repository.write("metrics/gpt2.json", metrics)
+    comment = compare(repository)
+    assert "→ 9" not in comment
+    matrices = [table for table in tables(comment) if "true \\ predicted" in table]
+    assert [list(table)[1:] for table in matrices[:2]] == [["ham", "spam"], ["no", "yes"]]
+    assert (matrices[0]["ham"], matrices[1]["no"]) == (["8", "2"], ["9", "1"])
+
+
+def test_metrics_are_listed_when_they_change_by_more_than_rounding(repository: Repository) -> None:
+    metrics = gpt2_metrics(OLD, f1=0.90004, precision=0.9002)
+    metrics["test_intervals"]["accuracy"] = [0.81, 0.95]
+    listed_mistakes = {"mistakes": [{"text": "a | b"}, {"text": "c"}]}
+    repository.write("metrics/gpt2.json", metrics | {"steps": 655} | listed_mistakes)
+    comment = compare(repository)
+    listed = table_with(comment, "test.precision")
+    assert listed == {
+        "metric": ["before", "after", "change"],
+        "test.precision": ["0.9000", "0.9002", "▲ +0.0002 better"],
+        "test_intervals.accuracy": ["[0.8000, 0.9500]", "[0.8100, 0.9500]", ""],
+        "steps": ["–", "655", ""],
+        "mistakes": ["–", "2 entries", ""],
+    }
+    assert comment.count("<details>") == comment.count("</details>") == 1
+
+
+def test_parameters_of_every_kind(repository: Repository) -> None:
+    for values in (
+        {"gone": True, "null": None, "list": ["a|b", "c"], "text": "old", "same": 0.1},
+        {"new": 1.5, "null": 2, "list": ["a|b"], "text": "null", "same": 0.1},
+    ):
+        repository.write("params.yaml", {"section": values})
+        repository.commit()
+    found = table_with(compare(repository, "HEAD~1"), "section.text")
+    assert found == {
+        "": ["before", "after"],
+        "section.gone": ["true", "–"],
+        "section.null": ["null", "2"],
+        "section.list": ['["a|b", "c"]', '["a|b"]'],
+        "section.text": ["old", "null"],
+        "section.new": ["–", "1.5"],
+    }
+
+
+def test_a_long_report_is_cut_to_what_github_takes(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {f"figure_{i:05}": i for i in range(3000)}
+    repository.write("metrics/many.json", many)
+    repository.write("metrics/new.json", {"last": 1})
+    comment = run(monkeypatch)
+    assert len(comment) < GITHUB_LIMIT
+    assert "figure_00000" not in comment
+    assert "metrics/new.json" in comment  # a shorter section after the one that is left out
+    assert "What is left out is in `full.md`" in comment
+    whole = Path("pr-report/full.md").read_text(encoding="utf-8")
+    assert len(whole) > GITHUB_LIMIT
+    assert all(name in whole for name in (*many, "last"))
+    (repository.root / "metrics/many.json").unlink()
+    assert "full.md" not in run(monkeypatch)
+    assert not Path("pr-report/full.md").exists()
+
+
+def test_pictures_show_the_matrices_of_their_side(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = repository.root / "pr-report/before/gpt2_confusion_gone.png"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    new = [[9, 1], [4, 6]]
+    repository.write("metrics/gpt2.json", gpt2_metrics(new))
+    run(monkeypatch)
+    names = [
+        f"{stem}_confusion_{split}.png"
+        for stem in ("baseline", "gpt2")
+        for split in ("test", "validation")
+    ]
+    for side, counts in (("before", OLD), ("after", new)):
+        folder = repository.root / "pr-report" / side
+        assert sorted(path.name for path in folder.iterdir()) == names
+        expected = repository.root / "expected.png"
+        title = f"gpt2-mini: test, {side}"
+        save_confusion_matrix(expected, np.array(counts), ["ham", "spam"], title, normalized=False)
+        assert (folder / "gpt2_confusion_test.png").read_bytes() == expected.read_bytes()
+
+
+def test_an_unknown_base_is_one_line(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    line = error_of(monkeypatch, capsys, "--base", "nowhere")
+    assert line == "nowhere: git knows no such revision"
+    assert not Path("pr-report").exists()
+
+
+def test_a_folder_without_metrics_is_one_line(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(repository.root / "metrics")
+    line = error_of(monkeypatch, capsys)
+    assert line == "metrics/: no file on either side; run this in the project's folder"
+
+
+def test_no_repository_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert "not a git repository" in error_of(monkeypatch, capsys)
+
+
+def test_a_place_that_cannot_be_written_is_one_line(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    repository.write("file", "in the way")
+    line = error_of(monkeypatch, capsys, "--output", "file/comment.md")
+    assert line.startswith("file/")
+    assert line.endswith(": Not a directory")
