@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from conftest import TINY
 from reference import reference_model
-from test_training import settings, toy_messages
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
+from toys import settings, toy_messages
 
 from spam_gpt2.classifier.trainable import unfreeze
 from spam_gpt2.common.files import InputError
