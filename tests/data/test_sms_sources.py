@@ -295,7 +295,7 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, str], None]:
 
 
 def marked_lines() -> dict[int, list[int]]:
-    marks = json.loads(files("spam_gpt2").joinpath("sms_quotes.json").read_text("utf-8"))
+    marks = json.loads(files("spam_gpt2.data").joinpath("sms_quotes.json").read_text("utf-8"))
     return {int(number): positions for number, positions in marks.items()}
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 MODEL_NAME = "spam-gpt2"
 ALIAS = "champion"
 SERVING_PATH = Path(__file__).with_name("serving.py")
+PACKAGE_DIR = SERVING_PATH.parents[1]  # all of spam_gpt2
 ARTIFACTS = (
     *(CLASSIFIER_DIR / file for file in (CARD_FILE, TENSORS_FILE)),
     *(WEIGHTS_DIR / file for file in (CONFIG_FILE, WEIGHTS_FILE, *VOCABULARY_FILES)),
@@ -212,7 +213,7 @@ def log_model(experiment_id: str, run_id: str, labels: list[str]) -> str:
         run_id=run_id,
         python_model=str(SERVING_PATH),
         artifacts={path.name: path.as_posix() for path in ARTIFACTS},
-        code_paths=[str(SERVING_PATH.parent)],
+        code_paths=[str(PACKAGE_DIR)],
         signature=signature(labels),
         input_example=pd.DataFrame({"text": EXAMPLES}),
         pip_requirements=requirements(),
