@@ -8,15 +8,18 @@ from spam_gpt2.common.params import load_params
 from spam_gpt2.data.sms import read_split
 from spam_gpt2.evaluation.evaluation import write_holdout_evaluation
 from spam_gpt2.features.features import class_probabilities, load_features
+from spam_gpt2.gpt2.compute import Compute
 
 
 def main() -> None:
+    params = load_params()
     classifier, card = load_classifier(Path("models/classifier"), Path("models/gpt2"))
+    Compute.start(params.compute).place_frozen(classifier)
     messages = read_split(Path("data/prepared/holdout.csv"))
     features = load_features(Path("data/features/holdout.safetensors"))
     probabilities = class_probabilities(classifier, features)
     model = {"weights": card.weights, "weights_sha256": card.weights_sha256}
-    write_holdout_evaluation(model, (messages, probabilities), card.labels, load_params().evaluate)
+    write_holdout_evaluation(model, (messages, probabilities), card.labels, params.evaluate)
 
 
 if __name__ == "__main__":

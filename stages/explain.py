@@ -17,12 +17,13 @@ PLOTS_DIR = Path("plots/explain")
 
 
 def main() -> None:
-    params, predictor = load_params().explain, Predictor.load()
+    params = load_params()
+    predictor = Predictor.load(settings=params.compute)
     card = predictor.card
     predicted = read_predictions(Path("data/predictions/gpt2/test.csv"), card.labels)
     mistakes = confident_mistakes(predicted, card.labels)
-    distinct = mistakes.drop_duplicates("text")[: params.mistakes]
-    explained = explain(predictor, distinct, params.tokens)
+    distinct = mistakes.drop_duplicates("text")[: params.explain.mistakes]
+    explained = explain(predictor, distinct, params.explain.tokens)
     total = len(predicted[0])
     report = errors_report(card.weights, total, len(mistakes), explained)
     model = {"weights": card.weights, "weights_sha256": card.weights_sha256}

@@ -14,7 +14,8 @@ METRICS_PATH = Path("metrics/tokens.json")
 
 
 def main() -> None:
-    extraction = Extraction.prepare(load_params().extract_features.batch_tokens)
+    params = load_params()
+    extraction = Extraction.prepare(params.extract_features.batch_tokens, params.compute)
     lengths = {}
     for split in SPLITS:
         features = extraction.run(Path(f"data/prepared/{split}.csv"))

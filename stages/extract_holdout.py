@@ -9,7 +9,8 @@ from spam_gpt2.features.features import save_features
 
 
 def main() -> None:
-    extraction = Extraction.prepare(load_params().extract_features.batch_tokens)
+    params = load_params()
+    extraction = Extraction.prepare(params.extract_features.batch_tokens, params.compute)
     features = extraction.run(Path("data/prepared/holdout.csv"))
     save_features(Path("data/features/holdout.safetensors"), features)
 

@@ -13,6 +13,7 @@ from spam_gpt2.features.features import load_features
 from spam_gpt2.features.plan import load_plan
 from spam_gpt2.figures.charts import save_curves
 from spam_gpt2.gpt2.classifier import trained_tensors
+from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.training.training import Curves, finetune
 
 WEIGHTS_DIR = Path("models/gpt2")
@@ -25,7 +26,9 @@ def main() -> None:
     chosen, settings = params.classifier, params.finetune
     labels = read_json(Path("data/prepared/labels.json"))
     plan = load_plan()
+    compute = Compute.start(params.compute)
     classifier, origin = untrained_classifier(WEIGHTS_DIR, len(labels), chosen, settings)
+    compute.place(classifier)
     train, validation = (
         load_features(FEATURES_DIR / f"{split}.safetensors") for split in ("train", "validation")
     )
@@ -45,12 +48,14 @@ def main() -> None:
         lora_alpha=settings.lora_alpha,
         weights=origin.name,
         weights_sha256=origin.sha256,
+        **compute.describe(),
     )
     save_classifier(Path("models/classifier"), classifier, card)
     write_curves(curves)
     trained = trained_tensors(classifier).values()
     summary = {
         "weights": origin.name,
+        **compute.describe(),
         "trainable_parameters": sum(tensor.numel() for tensor in trained),
         "steps": curves.total_steps,
         **{name: curves.steps[-1][name] for name in ("train_loss", "validation_loss")},

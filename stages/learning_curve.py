@@ -20,6 +20,7 @@ from spam_gpt2.evaluation.learning_curve import (
 )
 from spam_gpt2.features.features import load_features
 from spam_gpt2.figures.charts import save_curves
+from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.config import Origin
 
 WEIGHTS_DIR = Path("models/gpt2")
@@ -30,7 +31,7 @@ def main() -> None:
     params, labels = load_params(), read_json(Path("data/prepared/labels.json"))
     train, test = (read_split(Path(f"data/prepared/{split}.csv")) for split in ("train", "test"))
     features = {s: load_features(Path(f"data/features/{s}.safetensors")) for s in SPLITS}
-    actual, runs = label_ids(train, labels), []
+    actual, runs, compute = label_ids(train, labels), [], Compute.start(params.compute)
     for repeat in range(params.learning_curve.repeats):
         random = np.random.default_rng([params.learning_curve.seed, repeat])
         order = stratified_order(actual, random)
@@ -40,6 +41,7 @@ def main() -> None:
             classifier, origin = untrained_classifier(
                 WEIGHTS_DIR, len(labels), params.classifier, settings
             )
+            compute.place(classifier)
             gpt2 = gpt2_accuracy(classifier, features, indices, settings)
             baseline = baseline_accuracy(train.iloc[indices], test, labels, params.baseline)
             shares = f"{origin.name} {gpt2:.1%}, baseline {baseline:.1%}"

@@ -20,7 +20,8 @@ PLOTS_DIR = Path("plots/robustness")
 
 
 def main() -> None:
-    params, predictor = load_params(), Predictor.load()
+    params = load_params()
+    predictor = Predictor.load(settings=params.compute)
     card, labels = predictor.card, predictor.card.labels
     train, test = (read_split(Path(f"data/prepared/{split}.csv")) for split in ("train", "test"))
     baseline = fit_baseline(train["text"], label_ids(train, labels), params.baseline)

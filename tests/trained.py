@@ -39,6 +39,8 @@ def save_trained(root: Path, gpt2: GPT2, **changes: object) -> GPT2Classifier:
         "lora_alpha": 8.0,
         "weights": origin.name,
         "weights_sha256": origin.sha256,
+        "device": "cpu",
+        "precision": "float32",
     }
     card = Card(**values | changes)
     torch.manual_seed(3)

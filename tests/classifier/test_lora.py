@@ -116,7 +116,7 @@ def test_trained_adapters_are_loaded_again(tmp_path: Path, tiny_gpt2: GPT2) -> N
     card = Card(
         labels=["ham", "spam"], position="last_token", causal=True, max_length=64, pad=False,
         init="pretrained", init_seed=1, trainable="lora", lora_rank=2, lora_alpha=6.0,
-        weights=origin.name, weights_sha256=origin.sha256,
+        weights=origin.name, weights_sha256=origin.sha256, device="cpu", precision="float32",
     )  # fmt: skip
     save_classifier(tmp_path / "classifier", classifier, card)
     loaded, _ = load_classifier(tmp_path / "classifier", tmp_path / "gpt2")

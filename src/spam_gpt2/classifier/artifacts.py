@@ -34,6 +34,8 @@ class Card:
     lora_alpha: float
     weights: str  # name of the GPT-2 weights below
     weights_sha256: str
+    device: str  # that it was trained on
+    precision: str  # that it was trained in, and answers in
 
 
 def save_classifier(out_dir: Path, classifier: GPT2Classifier, card: Card) -> None:

@@ -29,9 +29,15 @@ class AdaptedLinear(nn.Module):
         nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
 
     @property
+    def compute_dtype(self) -> torch.dtype:
+        """In which products are computed, as `Linear` has it."""
+        return self.linear.weight.dtype  # frozen, it is rounded at once
+
+    @property
     def weight(self) -> Tensor:
         """W + (alpha / rank) B A, (out, in)."""
-        return torch.addmm(self.linear.weight, self.B, self.A, alpha=self.scale)
+        A, B = (t.to(self.linear.weight.dtype) for t in (self.A, self.B))
+        return torch.addmm(self.linear.weight, B, A, alpha=self.scale)
 
     @property
     def bias(self) -> Tensor:
@@ -40,7 +46,8 @@ class AdaptedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out)."""
-        return self.linear(x) + F.linear(F.linear(x, self.A), self.scale * self.B)
+        x, A, B = (t.to(self.compute_dtype) for t in (x, self.A, self.scale * self.B))
+        return self.linear(x) + F.linear(F.linear(x, A), B)
 
 
 def add_lora(classifier: GPT2Classifier, rank: int, alpha: float) -> None:

@@ -11,8 +11,10 @@ import tiktoken
 import torch
 
 from spam_gpt2.classifier.artifacts import Card, load_classifier
+from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.features.features import BATCH_TOKENS
 from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.compute import Compute, find_device, has_bfloat16
 from spam_gpt2.gpt2.messages import concatenate, encode_messages, token_batches
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 
@@ -40,10 +42,21 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, classifier_dir: Path = CLASSIFIER_DIR, weights_dir: Path = WEIGHTS_DIR
+        cls,
+        classifier_dir: Path = CLASSIFIER_DIR,
+        weights_dir: Path = WEIGHTS_DIR,
+        settings: ComputeSettings | None = None,
     ) -> Predictor:
-        """Load from the folders that the pipeline writes; InputError when it has not run."""
+        """Load from the folders that the pipeline writes.
+
+        Args:
+            settings: where and how it computes; None is the best device, in the precision that the
+                classifier was trained in.
+
+        Raises: InputError when the pipeline has not run.
+        """
         classifier, card = load_classifier(classifier_dir, weights_dir)
+        Compute.start(settings or best_for(card)).place_frozen(classifier)
         return cls(classifier, load_tokenizer(weights_dir), card)
 
     def predict(self, texts: Iterable[str]) -> Iterator[Prediction]:
@@ -58,8 +71,15 @@ class Predictor:
         with torch.inference_mode():
             for indices in token_batches(messages.lengths, BATCH_TOKENS):
                 tokens, runs = concatenate(messages.tokens, messages.offsets, indices)
-                x = self.classifier.gpt2.embed(tokens, runs)
-                logits[indices] = self.classifier.above(x, runs, 0)
+                x = self.classifier.gpt2.embed(tokens.to(self.classifier.device), runs)
+                logits[indices] = self.classifier.above(x, runs, 0).cpu()
         for probabilities in logits.double().softmax(1)[messages.rows].tolist():
             best = max(range(len(probabilities)), key=probabilities.__getitem__)
             yield Prediction(self.card.labels[best], probabilities[best], probabilities)
+
+
+def best_for(card: Card) -> ComputeSettings:
+    """Where and how a classifier answers when nobody says; float32 where bfloat16 is slow."""
+    is_slow = find_device("auto").type == "cpu" and not has_bfloat16()
+    precision = "float32" if is_slow else card.precision
+    return ComputeSettings(device="auto", precision=precision, threads=None)

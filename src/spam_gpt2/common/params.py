@@ -28,6 +28,12 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class ComputeSettings(Section):
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    precision: Literal["float32", "bfloat16"]
+    threads: Count | None
+
+
 class DownloadData(Section):
     sources: Annotated[list[str], Field(min_length=1)]
 
@@ -142,6 +148,7 @@ class Track(Section):
 class Params(Section):
     """All of `params.yaml`, one section a stage; the file itself says what each key means."""
 
+    compute: ComputeSettings
     download_data: DownloadData
     prepare: Prepare
     fetch_gpt2: FetchGPT2

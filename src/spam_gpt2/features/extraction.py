@@ -10,10 +10,12 @@ import tiktoken
 import torch
 
 from spam_gpt2.common.files import read_json
+from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.data.sms import read_split
 from spam_gpt2.features.features import Features, extract_features
 from spam_gpt2.features.plan import Plan, load_plan
 from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.config import Origin
 from spam_gpt2.gpt2.messages import encode_messages
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
@@ -33,18 +35,21 @@ class Extraction:
     origin: Origin
     plan: Plan
     batch_tokens: int
+    compute: Compute
 
     @classmethod
-    def prepare(cls, batch_tokens: int) -> Extraction:
-        """Load what the plan needs."""
+    def prepare(cls, batch_tokens: int, settings: ComputeSettings) -> Extraction:
+        """Load what the plan needs, where it is to compute."""
+        compute = Compute.start(settings)
         plan = load_plan()
         labels = read_json(PREPARED_DIR / "labels.json")
         gpt2, origin = build_gpt2(WEIGHTS_DIR, plan.init, plan.init_seed)
         # Only where features depend on the position does the plan say which it is.
         position = plan.position or "last_token"
         classifier = GPT2Classifier(gpt2, len(labels), position, plan.causal)
+        compute.place_frozen(classifier)
         tokenizer = load_tokenizer(WEIGHTS_DIR)
-        return cls(classifier, tokenizer, labels, origin, plan, batch_tokens)
+        return cls(classifier, tokenizer, labels, origin, plan, batch_tokens, compute)
 
     def run(self, split_path: Path) -> Features:
         """Features of one split."""
@@ -53,7 +58,9 @@ class Extraction:
             self.tokenizer, split["text"].tolist(), self.plan.max_length, pad=self.plan.pad
         )
         labels = torch.tensor([self.labels.index(label) for label in split["label"]])
-        return extract_features(self.classifier, messages, labels, self.plan.cut, self.batch_tokens)
+        return extract_features(
+            self.classifier, messages, labels, self.plan.cut, self.batch_tokens, self.compute.dtype
+        )
 
     def describe(self, features: Features) -> dict[str, Any]:
         """Token lengths of the messages as the model reads them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +29,17 @@ class Features:
     messages: Messages
     labels: Tensor  # (N,) of int64, the class of each original message
     cut: int
-    hidden: Tensor | None  # (sum of T, D) of float32
+    hidden: Tensor | None  # (sum of T, D) of float32 or bfloat16
     hidden_offsets: Tensor  # (U + 1,) of int64
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def to(self, device: torch.device) -> Features:
+        """The same with what batches are taken from on a device."""
+        messages = replace(self.messages, tokens=self.messages.tokens.to(device))
+        hidden = None if self.hidden is None else self.hidden.to(device)
+        return replace(self, messages=messages, labels=self.labels.to(device), hidden=hidden)
 
     def subset(self, indices: Tensor) -> Features:
         """Features of some of the N messages, in the order given, with no trace of the others."""
@@ -48,37 +54,44 @@ class Features:
 
     def logits(self, classifier: GPT2Classifier, indices: Tensor) -> Tensor:
         """Class logits of some of the N messages, the cached part taken from here: (B, K)."""
-        distinct = self.messages.rows[indices]
+        distinct, device = self.messages.rows[indices], classifier.device
         if self.hidden is None:
             tokens, runs = concatenate(self.messages.tokens, self.messages.offsets, distinct)
-            return classifier.above(classifier.gpt2.embed(tokens, runs), runs, 0)
-        return classifier.above(*concatenate(self.hidden, self.hidden_offsets, distinct), self.cut)
+            return classifier.above(classifier.gpt2.embed(tokens.to(device), runs), runs, 0)
+        x, runs = concatenate(self.hidden, self.hidden_offsets, distinct)
+        return classifier.above(x.to(device), runs, self.cut)
 
     def plain_logits(self, classifier: GPT2Classifier, indices: Tensor) -> Tensor:
         """The same the plain way: padded tokens through the whole model."""
         distinct = self.messages.rows[indices]
-        return classifier(*pad(self.messages.tokens, self.messages.offsets, distinct))
+        padded = pad(self.messages.tokens, self.messages.offsets, distinct)
+        return classifier(*(tensor.to(classifier.device) for tensor in padded))
 
 
 def extract_features(
-    classifier: GPT2Classifier, messages: Messages, labels: Tensor, cut: int, batch_tokens: int
+    classifier: GPT2Classifier,
+    messages: Messages,
+    labels: Tensor,
+    cut: int,
+    batch_tokens: int,
+    dtype: torch.dtype = torch.float32,
 ) -> Features:
     """Run the blocks below `cut` once for every distinct message.
 
     Batches have at most `batch_tokens` tokens, none of them padding. At a cut of 0 there is nothing
-    to compute.
+    to compute. The result is stored as `dtype`, on the processor.
     """
     if cut == 0:
         return Features(messages, labels, cut, None, messages.offsets)
     config = classifier.gpt2.config
     pooled = cut == config.n_layer
     offsets = torch.arange(len(messages.lengths) + 1) if pooled else messages.offsets
-    hidden = torch.empty(int(offsets[-1]), config.n_embd)
+    hidden = torch.empty(int(offsets[-1]), config.n_embd, dtype=dtype)
     with torch.inference_mode(), progress(total=len(messages.tokens), unit="token") as bar:
         for indices in token_batches(messages.lengths, batch_tokens):
             rows, runs = rows_of(messages.offsets, indices)
-            x = classifier.below(messages.tokens[rows], runs, cut)
-            hidden[indices if pooled else rows] = x
+            x = classifier.below(messages.tokens[rows].to(classifier.device), runs, cut)
+            hidden[indices if pooled else rows] = x.to("cpu", dtype)
             bar.update(len(rows))
     return Features(messages, labels, cut, hidden, offsets)
 
@@ -90,14 +103,17 @@ def _gather(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Ten
 
 
 def all_logits(classifier: GPT2Classifier, features: Features) -> Tensor:
-    """Class logits of all N messages in their order, (N, K); each distinct message runs once."""
+    """Class logits of all N messages in their order, (N, K), on the processor.
+
+    Each distinct message runs once.
+    """
     lengths = features.messages.lengths
     first_row = torch.empty(len(lengths), dtype=torch.int64)
     first_row[features.messages.rows] = torch.arange(len(features))
     logits = torch.empty(len(lengths), classifier.head.out_features)
     with torch.inference_mode():
         for distinct in token_batches(lengths, BATCH_TOKENS):
-            logits[distinct] = features.logits(classifier, first_row[distinct])
+            logits[distinct] = features.logits(classifier, first_row[distinct]).cpu()
     return logits[features.messages.rows]
 
 

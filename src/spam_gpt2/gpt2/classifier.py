@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spam_gpt2.gpt2.model import GPT2, Runs, runs_of, split_runs
+from spam_gpt2.gpt2.model import GPT2
+from spam_gpt2.gpt2.runs import Runs, runs_of, split_runs
 
 
 class GPT2Classifier(nn.Module):
@@ -24,6 +25,11 @@ class GPT2Classifier(nn.Module):
         self.position = position
         self.causal = causal
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.head.weight.device
+
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Class logits the plain way, every token through everything: (B, T) to (B, K).
 
@@ -31,7 +37,8 @@ class GPT2Classifier(nn.Module):
         Messages are padded on the right; no token looks at the padding behind it, save without a
         causal mask, when the padding is taken out.
         """
-        is_token = torch.arange(tokens.shape[1]) < lengths[:, None]  # (B, T)
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        is_token = places < lengths[:, None]  # (B, T)
         keep = torch.ones_like(is_token) if self.causal else is_token
         runs = runs_of(keep.sum(1).tolist())
         x = self.gpt2.run_blocks(self.gpt2.embed(tokens[keep], runs), runs, causal=self.causal)
@@ -41,7 +48,7 @@ class GPT2Classifier(nn.Module):
         if self.position.startswith("mean_"):
             return (logits * is_token[..., None]).sum(1) / lengths[:, None]
         decides_at = torch.zeros_like(lengths) if self.position == "first_token" else lengths - 1
-        return logits[torch.arange(len(tokens)), decides_at]
+        return logits[torch.arange(len(tokens), device=tokens.device), decides_at]
 
     def below(self, tokens: Tensor, runs: Runs, cut: int) -> Tensor:
         """What enters block `cut`, (N,) to (N, D); at n_layer the head's input, (B, D)."""
@@ -52,6 +59,7 @@ class GPT2Classifier(nn.Module):
 
     def above(self, x: Tensor, runs: Runs, cut: int) -> Tensor:
         """Class logits from what `below` gives for the same cut: (N, D), or (B, D), to (B, K)."""
+        x = x.to(self.head.weight.dtype)  # features may be stored in half of it
         pooled = x if cut == self.gpt2.config.n_layer else self._pooled(x, runs, cut)
         return self.head(pooled)
 

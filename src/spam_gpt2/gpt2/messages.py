@@ -9,7 +9,7 @@ import tiktoken
 import torch
 from torch import Tensor
 
-from spam_gpt2.gpt2.model import Runs, runs_of
+from spam_gpt2.gpt2.runs import Runs, runs_of
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def rows_of(offsets: Tensor, indices: Tensor) -> tuple[Tensor, Runs]:
 def concatenate(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Runs]:
     """Some messages of a flat tensor, end to end: (N, ...), and how they divide."""
     rows, runs = rows_of(offsets, indices)
-    return flat[rows], runs
+    return flat[rows.to(flat.device)], runs
 
 
 def pad(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,4 +106,4 @@ def pad(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]
     """
     starts, lengths = offsets[indices], offsets[indices + 1] - offsets[indices]
     positions = starts[:, None] + torch.arange(int(lengths.max()))
-    return flat[positions.clamp_(max=len(flat) - 1)], lengths
+    return flat[positions.clamp_(max=len(flat) - 1).to(flat.device)], lengths.to(flat.device)

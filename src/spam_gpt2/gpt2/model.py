@@ -8,8 +8,7 @@ Legend for the shapes in trailing comments:
     K  classes                                            H  attention heads
 
 Messages lie end to end without padding, (N, D): all but attention looks at one token at a time, and
-attention is told by `runs` where messages begin. `[(3, 17), (1, 20)]` stands for three messages of
-17 tokens, then one of 20.
+attention is told by `runs` where messages begin.
 
 Names of modules follow OpenAI's checkpoint (`wte`, `wpe`, `h`, `ln_1`, `attn.c_attn`, ...), so
 that a weight can be followed from the file to the line that uses it.
@@ -17,25 +16,39 @@ that a weight can be followed from the file to the line that uses it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import groupby
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from spam_gpt2.common.files import InputError
+from spam_gpt2.gpt2.attention import attend
 from spam_gpt2.gpt2.config import GPT2Config
-
-Runs = list[tuple[int, int]]  # (messages, tokens in each of them), in the order that they lie
+from spam_gpt2.gpt2.runs import Runs, pad_runs, pick_one, positions_of
 
 
 class Linear(nn.Linear):
-    """torch's, without its initial draw: weights are loaded, or drawn by `init_weights`."""
+    """torch's, without its initial draw: weights are loaded, or drawn by `init_weights`.
+
+    Its product can be computed in another type than float32, while trained weights stay float32.
+    """
+
+    compute_dtype: torch.dtype | None = None  # None: that of the weights
 
     def reset_parameters(self) -> None:
         """Leave the weights as they are."""
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Round inputs and weights to a type before they are multiplied; frozen ones at once."""
+        self.compute_dtype = dtype
+        if not self.weight.requires_grad:
+            self.to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out), of the type that it computes in."""
+        dtype = self.compute_dtype or self.weight.dtype
+        return F.linear(x.to(dtype), self.weight.to(dtype), self.bias.to(dtype))
 
 
 class Embedding(nn.Embedding):
@@ -56,13 +69,8 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, x: Tensor, runs: Runs, causal: bool) -> Tensor:
         """Attend from every token to its message, or with `causal` to what came before: (N, D)."""
-        D = x.shape[1]
-        y = []
-        for qkv in split_runs(self.c_attn(x), runs):  # (B, T, 3D) for each run
-            q, k, v = (self._split_heads(t) for t in qkv.split(D, dim=2))  # each (B, H, T, D / H)
-            attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-            y.append(attended.transpose(1, 2).reshape(-1, D))
-        return self.c_proj(torch.cat(y))  # (N, D)
+        qkv = self.c_attn(x)  # (N, 3D)
+        return self.c_proj(attend(qkv, runs, self.n_head, causal))  # (N, D)
 
     def from_one(self, x: Tensor, runs: Runs, at: int, causal: bool) -> Tensor:
         """The same for the first (`at` 0) or last (-1) token of each message: (N, D) to (B, D).
@@ -76,8 +84,10 @@ class MultiHeadAttention(nn.Module):
         so that the products with weights cost O(D^2) a message instead of O(T D^2).
         """
         H, D = self.n_head, x.shape[1]
-        w_q, w_k, w_v = self.c_attn.weight.split(D)  # each (D, D)
-        b_q, _, b_v = self.c_attn.bias.split(D)
+        dtype = self.c_attn.compute_dtype or self.c_attn.weight.dtype
+        w_q, w_k, w_v = self.c_attn.weight.to(dtype).split(D)  # each (D, D)
+        b_q, _, b_v = self.c_attn.bias.to(dtype).split(D)
+        x = x.to(dtype)
         asking = pick_one(x, runs, at)  # (B, D)
         if causal and at == 0:  # sees nothing but itself
             x, runs = asking, [(len(asking), 1)]
@@ -90,9 +100,6 @@ class MultiHeadAttention(nn.Module):
         pooled = p @ padded  # (B, H, D)
         y = torch.einsum("bhd,hed->bhe", pooled, w_v.view(heads)).flatten(1) + b_v
         return self.c_proj(y)  # (B, D)
-
-    def _split_heads(self, t: Tensor) -> Tensor:
-        return t.unflatten(2, (self.n_head, -1)).transpose(1, 2)  # (B, H, T, D / H)
 
 
 class FeedForward(nn.Module):
@@ -162,8 +169,7 @@ class GPT2(nn.Module):
         longest = max(length for _, length in runs)
         if longest > self.config.n_ctx:
             raise InputError(f"{longest} tokens do not fit the context of {self.config.n_ctx}")
-        positions = [torch.arange(length).repeat(count) for count, length in runs]
-        return self.wte(tokens) + self.wpe(torch.cat(positions).to(tokens.device))
+        return self.wte(tokens) + self.wpe(positions_of(runs).to(tokens.device))
 
     def run_blocks(
         self, x: Tensor, runs: Runs, first: int = 0, last: int | None = None, causal: bool = True
@@ -172,36 +178,6 @@ class GPT2(nn.Module):
         for block in self.h[first:last]:
             x = block(x, runs, causal)
         return x
-
-
-def split_runs(x: Tensor, runs: Runs) -> list[Tensor]:
-    """Flat messages, (N, D), as one (B, T, D) for each run of messages of one length."""
-    parts = x.split([count * length for count, length in runs])
-    return [part.unflatten(0, run) for part, run in zip(parts, runs, strict=True)]
-
-
-def lengths_of(runs: Runs) -> list[int]:
-    """Tokens in each message, (B,)."""
-    return [length for count, length in runs for _ in range(count)]
-
-
-def pad_runs(x: Tensor, runs: Runs) -> tuple[Tensor, Tensor]:
-    """Flat messages (N, D) side by side, (B, T, D), zeros behind; and where tokens are, (B, T)."""
-    lengths = lengths_of(runs)
-    padded = pad_sequence(x.split(lengths), batch_first=True)
-    return padded, torch.arange(padded.shape[1]) < torch.tensor(lengths)[:, None]
-
-
-def pick_one(x: Tensor, runs: Runs, at: int) -> Tensor:
-    """The first (`at` 0) or last (-1) token of each message: (N, D) to (B, D)."""
-    lengths = torch.tensor(lengths_of(runs))
-    ends = lengths.cumsum(0)
-    return x[ends - lengths if at == 0 else ends - 1]
-
-
-def runs_of(lengths: Iterable[int]) -> Runs:
-    """Runs of messages that lie end to end, from their lengths in order."""
-    return [(len(list(same)), length) for length, same in groupby(lengths)]
 
 
 def init_weights(model: GPT2, seed: int) -> None:

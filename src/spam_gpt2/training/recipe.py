@@ -26,7 +26,7 @@ class Recipe(Protocol):
     def batches(self) -> list[Tensor]:
         """Indices of an epoch's batches, in order."""
 
-    def loss_point(self, step: int, loss: float) -> Point | None:
+    def loss_point(self, step: int, loss: Tensor) -> Point | None:
         """Called after each step, counted from 1, with its loss: a point of the curve when due."""
 
     def accuracy_point(self, epoch: int) -> Point:
@@ -53,14 +53,14 @@ class OwnRecipe:
         self.classifier, self.train, self.validation = classifier, train, validation
         self.settings = settings
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.recent: list[float] = []
+        self.recent: list[Tensor] = []  # losses, left where they were computed
         self.step = 0
 
     def batches(self) -> list[Tensor]:
         order = torch.randperm(len(self.train), generator=self.generator)
         return list(order.split(self.settings.batch_size))
 
-    def loss_point(self, step: int, loss: float) -> Point | None:
+    def loss_point(self, step: int, loss: Tensor) -> Point | None:
         self.recent.append(loss)
         self.step = step
         return self.last_point() if step % self.settings.log_every == 0 else None
@@ -68,12 +68,13 @@ class OwnRecipe:
     def last_point(self) -> Point | None:
         if not self.recent:
             return None
-        recent, self.recent = self.recent, []
+        recent, self.recent = torch.stack(self.recent).double().mean().item(), []
         logits = all_logits(self.classifier, self.validation)
+        loss = F.cross_entropy(logits, self.validation.labels.cpu()).item()
         return {
             "step": self.step,
-            "train_loss": round(sum(recent) / len(recent), 6),
-            "validation_loss": round(F.cross_entropy(logits, self.validation.labels).item(), 6),
+            "train_loss": round(recent, 6),
+            "validation_loss": round(loss, 6),
         }
 
     def accuracy_point(self, epoch: int) -> Point:
@@ -117,7 +118,7 @@ class BookRecipe:
     def batches(self) -> list[Tensor]:
         return list(self.loaders["train"])
 
-    def loss_point(self, step: int, loss: float) -> Point | None:
+    def loss_point(self, step: int, loss: Tensor) -> Point | None:
         if (step - 1) % self.settings.log_every:
             return None
         point: Point = {"step": step - 1}  # the script counts from 0
@@ -154,4 +155,4 @@ RECIPES: dict[str, type[Recipe]] = {"own": OwnRecipe, "book": BookRecipe}
 def accuracy(classifier: GPT2Classifier, features: Features) -> float:
     """Share of the messages whose most probable class is theirs."""
     predicted = all_logits(classifier, features).argmax(1)
-    return (predicted == features.labels).double().mean().item()
+    return (predicted == features.labels.cpu()).double().mean().item()

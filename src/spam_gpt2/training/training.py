@@ -40,11 +40,13 @@ def finetune(
 
     What is drawn and what the curves show is up to `settings.recipe`. A step is a batch; the
     weights move after every `accumulation_steps` of them, and at an epoch's end, by the mean of
-    their gradients. The process keeps freed memory from here on (`keep_freed_memory`).
+    their gradients. Nothing waits for the device but the points of the curves. The process keeps
+    freed memory from here on (`keep_freed_memory`).
 
     Raises: InputError when training diverges.
     """
     keep_freed_memory()
+    train, validation = train.to(classifier.device), validation.to(classifier.device)
     forward = Features.logits if settings.reuse_frozen else Features.plain_logits
     ignored = NO_INDEX if settings.ignore_index is None else settings.ignore_index
     optimizer = torch.optim.AdamW(
@@ -69,9 +71,8 @@ def finetune(
                     optimizer.zero_grad()
                 curves.total_steps += 1
                 bar.update()
-                value = loss.item()
-                require_finite([value], curves.total_steps)
-                if point := recipe.loss_point(curves.total_steps, value):
+                if point := recipe.loss_point(curves.total_steps, loss.detach()):
+                    require_finite(point.values(), curves.total_steps)
                     curves.steps.append(point)
                     bar.set_postfix(loss=f"{point['train_loss']:.3f}", refresh=False)
             curves.epochs.append(recipe.accuracy_point(epoch))

@@ -1,0 +1,89 @@
+"""Attention within messages that lie end to end, by what is fastest where they are.
+
+Shapes as in `model.py`; d is D / H, the width of a head. All ways compute the same: softmax(q . k /
+sqrt(d)) v for every token over its message, or with `causal` over what came before (Vaswani et al.
+2017, eq. 1).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spam_gpt2.gpt2.runs import Runs, lengths_of, pad_runs, padded_rows, split_runs
+
+try:
+    from torch.nn.attention.varlen import varlen_attn
+except ImportError:  # before torch 2.10
+    varlen_attn = None
+
+# Up to so many tokens a processor is as fast with three plain products, and these keep their speed
+# under `use_fast_products`, where torch's fused kernel becomes three times slower.
+SHORT = 128
+
+
+def attend(qkv: Tensor, runs: Runs, n_head: int, causal: bool) -> Tensor:
+    """Query, key and value of every token, (N, 3D), to what it gathers, (N, D)."""
+    if qkv.device.type == "cpu":
+        return by_length(qkv, runs, n_head, causal)
+    if qkv.is_cuda and qkv.dtype != torch.float32 and has_end_to_end():
+        return end_to_end(qkv, runs, n_head, causal)
+    return padded(qkv, runs, n_head, causal)
+
+
+@cache
+def has_end_to_end() -> bool:
+    """Whether torch and the GPU have the kernel, which is for half precision from Ampere on."""
+    return varlen_attn is not None and torch.cuda.get_device_capability() >= (8, 0)
+
+
+def by_length(qkv: Tensor, runs: Runs, n_head: int, causal: bool) -> Tensor:
+    """Messages of one length at a time, so that there is no padding: for a processor."""
+    y = []
+    for part in split_runs(qkv, runs):  # (B, T, 3D)
+        q, k, v = _heads(part, n_head)  # each (B, H, T, d)
+        short = part.shape[1] <= SHORT
+        attended = _plain(q, k, v, causal) if short else _fused(q, k, v, causal)
+        y.append(attended.transpose(1, 2).reshape(-1, q.shape[1] * q.shape[3]))
+    return torch.cat(y)
+
+
+def padded(qkv: Tensor, runs: Runs, n_head: int, causal: bool) -> Tensor:
+    """All messages at once, padded to the longest: for a device that is slow to start a kernel."""
+    x, is_token = pad_runs(qkv, runs)  # (B, T, 3D), (B, T)
+    seen = is_token[:, None, None]  # (B, 1, 1, T)
+    if causal:
+        seen = seen & torch.ones(2 * x.shape[1:2], dtype=torch.bool, device=x.device).tril()
+    q, k, v = _heads(x, n_head)  # each (B, H, T, d)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen).transpose(1, 2)  # (B, T, H, d)
+    return y.flatten(0, 1).flatten(1)[padded_rows(runs).to(x.device)]
+
+
+def end_to_end(qkv: Tensor, runs: Runs, n_head: int, causal: bool) -> Tensor:
+    """All messages at once without padding, by the kernel that torch has for this on a GPU."""
+    lengths = lengths_of(runs)
+    ends = torch.tensor([0, *lengths]).cumsum(0).to(qkv.device, torch.int32)
+    q, k, v = qkv.unflatten(1, (3, n_head, -1)).unbind(1)  # each (N, H, d)
+    window = (-1, 0) if causal else (-1, -1)
+    y = varlen_attn(q, k, v, ends, ends, max(lengths), max(lengths), window_size=window)
+    return y.flatten(1)
+
+
+def _heads(qkv: Tensor, n_head: int) -> list[Tensor]:
+    """(B, T, 3D) to query, key and value, (B, H, T, d) each."""
+    return [t.unflatten(2, (n_head, -1)).transpose(1, 2) for t in qkv.chunk(3, dim=2)]
+
+
+def _plain(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    scores = (q * q.shape[3] ** -0.5) @ k.transpose(2, 3)  # (B, H, T, T)
+    if causal:
+        later = torch.ones(scores.shape[2:], dtype=torch.bool, device=q.device).triu(1)
+        scores = scores.masked_fill(later, float("-inf"))
+    return scores.softmax(3) @ v
+
+
+def _fused(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    return F.scaled_dot_product_attention(q, k, v, is_causal=causal)

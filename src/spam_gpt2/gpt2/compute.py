@@ -1,0 +1,121 @@
+"""Where the model computes and how: device, precision, threads and the fastest kernels of either.
+
+The rest of the code does not ask which device it is on: it makes its tensors where the model is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from spam_gpt2.common.console import warn
+from spam_gpt2.common.files import InputError
+from spam_gpt2.common.params import PARAMS_PATH, ComputeSettings
+from spam_gpt2.gpt2.model import Linear
+from spam_gpt2.gpt2.packing import pack, packing_works
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+# Of a float32 product: a kernel that rounds its inputs to bfloat16 is beyond it a thousand times.
+FLOAT32_ERROR = 1e-5
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What was chosen for this process."""
+
+    device: torch.device
+    precision: str  # of the products with weights; norms, softmax, head and updates are float32
+    threads: int
+
+    @classmethod
+    def start(cls, settings: ComputeSettings) -> Compute:
+        """Choose device, threads and kernels for this process, by `compute` of params.yaml.
+
+        Raises: InputError when the device is not there.
+        """
+        device = find_device(settings.device)
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        if settings.precision == "float32":
+            use_fast_products()
+        elif device.type == "cpu" and not has_bfloat16():
+            warn(
+                f"{PARAMS_PATH}: compute.precision: this processor has no instructions for "
+                "bfloat16, which is many times slower on it than float32"
+            )
+        return cls(device, settings.precision, torch.get_num_threads())
+
+    def describe(self) -> dict[str, str]:
+        """For metrics and cards."""
+        return {"device": self.device.type, "precision": self.precision}
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the products with weights, and of stored features."""
+        return DTYPES[self.precision]
+
+    def place(self, model: nn.Module) -> None:
+        """Put a model where it computes and set its products to the precision, in place.
+
+        What is trained stays float32 and is rounded at each use; what is frozen is rounded once.
+        """
+        model.to(self.device)
+        if self.dtype != torch.float32:
+            for module in model.modules():
+                if isinstance(module, Linear):
+                    module.compute_in(self.dtype)
+
+    def place_frozen(self, model: nn.Module) -> None:
+        """The same for a model that is not trained: its weights go into the kernels' own order."""
+        self.place(model.requires_grad_(False))
+        if self.device.type == "cpu" and packing_works(self.dtype):
+            pack(model)
+
+
+def find_device(name: str) -> torch.device:
+    """The device that `compute.device` names; `auto` is a GPU where there is one.
+
+    Raises: InputError when it is not there.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device, is_there in there.items() if is_there)
+    if not there[name]:
+        have = ", ".join(device for device, is_there in there.items() if is_there)
+        raise InputError(
+            f"{PARAMS_PATH}: compute.device: torch finds no {name} on this machine; it has {have}, "
+            "and auto takes the best"
+        )
+    return torch.device(name)
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor has instructions for products of bfloat16."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def use_fast_products() -> None:
+    """Let oneDNN compute float32 products where that keeps float32's error.
+
+    torch's setting "medium" allows it to round to bfloat16. Processors with AMX do so; on all
+    others it computes in float32, often faster than torch's own choice, MKL. Which of the two this
+    is shows in a product: where it is not float32's, nothing changes.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    if product_error() > FLOAT32_ERROR:
+        torch.set_float32_matmul_precision(before)
+
+
+def product_error() -> float:
+    """Largest error of a float32 product on the processor, as a share of its largest value."""
+    generator = torch.Generator().manual_seed(1)
+    x, y = (torch.randn(256, 256, generator=generator) for _ in range(2))
+    exact = x.double() @ y.double()
+    return float(((x @ y).double() - exact).abs().max() / exact.abs().max())

@@ -1,0 +1,92 @@
+"""Packed weights answer as the plain ones do, and refuse to be trained."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from spam_gpt2.classifier.trainable import unfreeze
+from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.model import GPT2, Linear
+from spam_gpt2.gpt2.packing import PackedFeedForward, PackedLinear, pack, packing_works
+from spam_gpt2.gpt2.runs import runs_of
+
+needs_kernels = pytest.mark.skipif(
+    not packing_works(torch.float32), reason="this torch has no packed kernels for the processor"
+)
+LENGTHS = [9, 9, 4, 1]
+TOKENS = torch.arange(sum(LENGTHS)) * 37 % 4096
+
+
+def logits(classifier: GPT2Classifier) -> torch.Tensor:
+    runs = runs_of(LENGTHS)
+    with torch.inference_mode():
+        return classifier.above(classifier.gpt2.embed(TOKENS, runs), runs, 0)
+
+
+@needs_kernels
+@pytest.mark.parametrize("position", ["last_token", "mean_tokens"])
+def test_a_packed_model_answers_the_same(tiny_gpt2: GPT2, position: str) -> None:
+    torch.manual_seed(3)
+    classifier = GPT2Classifier(tiny_gpt2, 2, position)
+    expected = logits(copy.deepcopy(classifier).double())
+    pack(classifier.requires_grad_(False))
+    kinds = [type(module) for module in classifier.modules()]
+    assert kinds.count(PackedFeedForward) == 3
+    assert kinds.count(Linear) == 1  # query, key and value of the last block
+    torch.testing.assert_close(logits(classifier).double(), expected, atol=1e-5, rtol=1e-4)
+
+
+@needs_kernels
+def test_adapters_stay_as_they_are(tiny_gpt2: GPT2) -> None:
+    torch.manual_seed(3)
+    classifier = GPT2Classifier(tiny_gpt2, 2, "last_token")
+    unfreeze(classifier, "lora", 2, 4.0)
+    for name, parameter in classifier.named_parameters():
+        if name.endswith(".B"):
+            nn.init.normal_(parameter, std=0.1)
+    expected = logits(classifier)
+    pack(classifier.requires_grad_(False))
+    assert not any(isinstance(module, PackedLinear) for module in classifier.modules())
+    assert torch.equal(logits(classifier), expected)
+
+
+@needs_kernels
+def test_a_gradient_that_would_be_lost_is_refused() -> None:
+    linear = Linear(8, 8)
+    for parameter in linear.parameters():
+        nn.init.ones_(parameter)
+    with pytest.raises(AssertionError, match="no gradients"):
+        PackedLinear(linear)(torch.ones(2, 8, requires_grad=True))
+
+
+@pytest.mark.parametrize("error", [AttributeError, RuntimeError, NotImplementedError])
+def test_without_the_kernels_models_are_not_packed(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
+        raise error("no such kernel")
+
+    packing_works.cache_clear()
+    monkeypatch.setattr("spam_gpt2.gpt2.packing.PackedLinear", fails)
+    assert not packing_works(torch.float32)
+    packing_works.cache_clear()
+
+
+def test_kernels_that_compute_something_else_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Rounded(nn.Linear):
+        def __init__(self, linear: Linear, gelu: bool) -> None:
+            super().__init__(linear.in_features, linear.out_features)
+            self.linear = linear
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            product = self.linear(x.bfloat16().float())
+            return nn.functional.gelu(product, approximate="tanh")
+
+    packing_works.cache_clear()
+    monkeypatch.setattr("spam_gpt2.gpt2.packing.PackedLinear", Rounded)
+    assert not packing_works(torch.float32)
+    packing_works.cache_clear()
