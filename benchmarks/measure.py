@@ -9,6 +9,8 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +19,32 @@ import torch.nn.functional as F
 from recipes import (
     BATCH_SIZE,
     EPOCHS,
+    LORA_RANK,
     Data,
     PlainRecipe,
     Recipe,
+    Setting,
     mean_seconds,
     time_steps,
     whole_training,
 )
 
-from spam_gpt2.classifier.predict import Predictor
+from spam_gpt2.classifier.artifacts import load_classifier
+from spam_gpt2.classifier.predict import CLASSIFIER_DIR, Predictor
+from spam_gpt2.classifier.trainable import unfreeze
 from spam_gpt2.common.console import peak_memory
 from spam_gpt2.common.files import read_json
-from spam_gpt2.common.params import trainable_blocks
+from spam_gpt2.common.params import ComputeSettings, trainable_blocks
 from spam_gpt2.data.sms import read_split
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.features.features import BATCH_TOKENS, Features, all_logits, extract_features
-from spam_gpt2.gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
+from spam_gpt2.gpt2.classifier import GPT2Classifier, trained_tensors
+from spam_gpt2.gpt2.compute import DTYPES, Compute
 from spam_gpt2.gpt2.config import GPT2Config
 from spam_gpt2.gpt2.messages import Messages, encode_messages
-from spam_gpt2.gpt2.model import GPT2
+from spam_gpt2.gpt2.model import GPT2, Linear
+from spam_gpt2.gpt2.packing import PackedLinear, packing_works
 from spam_gpt2.gpt2.sources import SIZES
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import load_gpt2, random_gpt2
@@ -55,8 +63,12 @@ def read_data() -> tuple[dict[str, list[str]], dict[str, torch.Tensor]]:
     return texts, {s: torch.tensor(label_ids(f, labels)) for s, f in frames.items()}
 
 
-def recipe(which: str, trainable: str, steps: int) -> dict[str, Any]:
+def recipe(
+    which: str, trainable: str, steps: int, setting: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Seconds of a recipe's whole training, counted up from a few steps."""
+    setting = Setting(**setting or {})
+    setting.apply()
     gpt2, _ = load_gpt2(WEIGHTS_DIR)
     tokenizer = load_tokenizer(WEIGHTS_DIR)
     texts, labels = read_data()
@@ -64,7 +76,7 @@ def recipe(which: str, trainable: str, steps: int) -> dict[str, Any]:
     data = Data(tokens, labels, gpt2.config.n_vocab - 1)
     blocks = trainable_blocks(trainable, gpt2.config.n_layer)
     kind = PlainRecipe if which == "plain" else transformers_loop()
-    made = kind(gpt2, trainable, blocks, data)
+    made = kind(gpt2, trainable, blocks, data, setting)
     times = time_steps(made, steps, (steps + 1) // 2)
     return {"step": times.train, "look": times.look, "whole": whole_training(made, times)}
 
@@ -76,25 +88,29 @@ def transformers_loop() -> type[Recipe]:
     return TransformersLoop
 
 
-def ours(trainable: str, steps: int) -> dict[str, Any]:
+def ours(trainable: str, steps: int, precision: str = "float32") -> dict[str, Any]:
     """Seconds of this project's whole training: features timed whole, steps counted up."""
+    compute = start(precision)
     gpt2, _ = load_gpt2(WEIGHTS_DIR)
     tokenizer = load_tokenizer(WEIGHTS_DIR)
     texts, labels = read_data()
     blocks = trainable_blocks(trainable, gpt2.config.n_layer)
-    classifier = GPT2Classifier(gpt2, 2, "last_token")
-    set_trainable(classifier, trainable, blocks)
-    cut = 0 if trainable == "all" else gpt2.config.n_layer - blocks
+    cut = 0 if trainable in ("all", "lora") else gpt2.config.n_layer - blocks
     began = time.perf_counter()
+    frozen = GPT2Classifier(gpt2, 2, "last_token")
+    compute.place_frozen(frozen)
     features = {
         split: extract_features(
-            classifier,
+            frozen,
             encode_messages(tokenizer, texts[split], gpt2.config.n_ctx),
-            labels[split], cut, BATCH_TOKENS,
+            labels[split], cut, BATCH_TOKENS, compute.dtype,
         )
         for split in SPLITS
     }  # fmt: skip
     extraction = time.perf_counter() - began
+    classifier = GPT2Classifier(load_gpt2(WEIGHTS_DIR)[0], 2, "last_token")
+    unfreeze(classifier, trainable, LORA_RANK, LORA_RANK)
+    compute.place(classifier)
     step = time_our_step(classifier, features["train"], steps)
     looks = {split: time_look(classifier, features[split]) for split in SPLITS}
     batches = EPOCHS * -(-len(features["train"]) // BATCH_SIZE)
@@ -145,9 +161,16 @@ def features(size: str, messages: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def frozen_classifier(gpt2: GPT2) -> GPT2Classifier:
+def start(precision: str) -> Compute:
+    """Device and kernels as the stages have them."""
+    return Compute.start(ComputeSettings(device="cpu", precision=precision, threads=None))
+
+
+def frozen_classifier(gpt2: GPT2, precision: str = "float32") -> GPT2Classifier:
     """A classifier on these weights, nothing of it trained."""
-    return GPT2Classifier(gpt2, 2, "last_token").requires_grad_(False)
+    classifier = GPT2Classifier(gpt2, 2, "last_token")
+    start(precision).place_frozen(classifier)
+    return classifier
 
 
 def distinct_messages(count: int) -> Messages:
@@ -176,32 +199,62 @@ def frozen_flop(config: GPT2Config, messages: Messages) -> float:
     return (config.n_layer - 1) * a_block.item()
 
 
-def frozen_rate(messages: int, repeats: int) -> dict[str, Any]:
-    """GFLOP/s of the frozen part and of the plain product: (2048, D) by (D, 4D), fp32.
+def frozen_rate(messages: int, repeats: int, precision: str) -> dict[str, Any]:
+    """GFLOP/s of the frozen part and of the fastest product of a block that torch offers.
 
-    They take turns, so that a machine whose speed wanders slows both. The product is the largest
-    of a block, on twice the tokens of our batches.
+    They take turns, so that a machine whose speed wanders slows both.
     """
-    classifier = frozen_classifier(load_gpt2(WEIGHTS_DIR)[0])
+    classifier = frozen_classifier(load_gpt2(WEIGHTS_DIR)[0], precision)
     some = distinct_messages(messages)
-    x, w = torch.randn(2048, 768), torch.randn(768, 3072)
     flop = frozen_flop(classifier.gpt2.config, some)
     frozen_seconds(classifier, some)  # to warm up
     rates = []
     for _ in range(repeats):
-        product = 2 * 2048 * 768 * 3072 / mean_seconds(lambda: x @ w, 30)
-        rates.append((flop / frozen_seconds(classifier, some), product))
-    frozen, plain = zip(*rates, strict=True)
+        rates.append((flop / frozen_seconds(classifier, some), product_rates(precision)))
+    best = max(rates[0][1], key=lambda name: statistics.median(p[name] for _, p in rates))
     return {
-        "frozen": statistics.median(frozen) / 1e9, "plain": statistics.median(plain) / 1e9,
-        "share": statistics.median(f / p for f, p in rates),
-    }  # fmt: skip
+        "frozen": statistics.median(f for f, _ in rates) / 1e9,
+        "products": {
+            name: statistics.median(p[name] for _, p in rates) / 1e9 for name in rates[0][1]
+        },
+        "best": best,
+        "share": statistics.median(f / p[best] for f, p in rates),
+    }
 
 
-def classify(which: str, messages: int) -> dict[str, Any]:
+def product_rates(precision: str) -> dict[str, float]:
+    """FLOP/s of (2048, D) by (D, 4D), the largest product of a block, by each of torch's ways."""
+    linear = Linear(768, 3072).requires_grad_(False)
+    for parameter in linear.parameters():
+        torch.nn.init.normal_(parameter)
+    linear.compute_in(DTYPES[precision])
+    x = torch.randn(2048, 768).to(DTYPES[precision])
+    setting = torch.get_float32_matmul_precision()
+    ways: dict[str, tuple[str, Callable[[torch.Tensor], torch.Tensor]]] = {
+        "torch's default": ("highest", linear)
+    }
+    if precision == "float32" and setting == "medium":
+        ways["oneDNN (medium)"] = ("medium", linear)
+    if packing_works(DTYPES[precision]):
+        ways["oneDNN, packed weights"] = (setting, PackedLinear(linear))
+    rates = {}
+    with torch.inference_mode():
+        for name, (matmul, way) in ways.items():
+            torch.set_float32_matmul_precision(matmul)
+            rates[name] = 2 * 2048 * 768 * 3072 / mean_seconds(lambda way=way: way(x), 30)
+    torch.set_float32_matmul_precision(setting)
+    return rates
+
+
+def classify(which: str, messages: int, precision: str = "float32") -> dict[str, Any]:
     """Messages a second on the hold-out, start not counted."""
     texts = read_split(PREPARED_DIR / "holdout.csv")["text"].tolist()[:messages]
-    predictor = Predictor.load()
+    settings = ComputeSettings(device="cpu", precision=precision, threads=None)
+    predictor = Predictor.load(settings=settings)
+    if which == "plain":  # weights as they come, and torch's defaults
+        torch.set_float32_matmul_precision("highest")
+        plain, _ = load_classifier(CLASSIFIER_DIR, WEIGHTS_DIR)
+        predictor = replace(predictor, classifier=plain)
     began = time.perf_counter()
     if which == "ours":
         count = sum(1 for _ in predictor.predict(texts))

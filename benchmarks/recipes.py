@@ -15,11 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spam_gpt2.classifier.lora import add_lora
 from spam_gpt2.gpt2.classifier import GPT2Classifier, set_trainable
 from spam_gpt2.gpt2.model import GPT2
 
 BATCH_SIZE = 8
 EPOCHS = 5
+LORA_RANK = 16
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,23 @@ class Data:
 
     def batches(self, split: str) -> int:
         return -(-len(self.tokens[split]) // BATCH_SIZE)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How torch computes what a recipe asks of it."""
+
+    matmul: str = "highest"  # torch's default; "medium" lets oneDNN compute float32 products
+    bfloat16: bool = False  # autocast, the way that torch documents
+    device: str = "cpu"
+
+    def apply(self) -> None:
+        """Set what is global."""
+        torch.set_float32_matmul_precision(self.matmul)
+
+    def autocast(self) -> torch.autocast:
+        """What the forward pass runs in."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -51,10 +70,16 @@ class PlainRecipe:
 
     name = "plain recipe"
 
-    def __init__(self, gpt2: GPT2, trainable: str, blocks: int, data: Data) -> None:
+    def __init__(
+        self, gpt2: GPT2, trainable: str, blocks: int, data: Data, setting: Setting
+    ) -> None:
         torch.manual_seed(123)
-        self.model = GPT2Classifier(gpt2, 2, "last_token")
-        set_trainable(self.model, trainable, blocks)
+        self.setting = setting
+        self.model = GPT2Classifier(gpt2, 2, "last_token").to(setting.device)
+        if trainable == "lora":
+            add_lora(self.model, LORA_RANK, LORA_RANK)
+        else:
+            set_trainable(self.model, trainable, blocks)
         trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=5e-5, weight_decay=0.1)
         self.data = data
@@ -64,7 +89,9 @@ class PlainRecipe:
         """(B, T) padded to the longest message of train, the output at the last real token."""
         cut = [tokens[: self.longest] for tokens in chosen]
         padded = [tokens + [self.data.filler] * (self.longest - len(tokens)) for tokens in cut]
-        return self.model(torch.tensor(padded), torch.tensor([len(tokens) for tokens in cut]))
+        tokens, lengths = torch.tensor(padded), torch.tensor([len(tokens) for tokens in cut])
+        with self.setting.autocast():
+            return self.model(tokens.to(self.setting.device), lengths.to(self.setting.device))
 
     def looks(self) -> int:
         """Batches that are looked at over the whole of the training."""
@@ -77,6 +104,7 @@ class Recipe(Protocol):
     """What timing needs to know of a recipe."""
 
     data: Data
+    setting: Setting
     optimizer: torch.optim.Optimizer
 
     def logits(self, chosen: list[list[int]]) -> Tensor:
@@ -101,13 +129,13 @@ def time_steps(recipe: Recipe, train_steps: int, looks: int) -> StepTimes:
     def train() -> None:
         tokens, labels = batch()
         recipe.optimizer.zero_grad()
-        F.cross_entropy(recipe.logits(tokens), labels).backward()
+        F.cross_entropy(recipe.logits(tokens), labels.to(recipe.setting.device)).backward()
         recipe.optimizer.step()
 
     def look() -> None:
         with torch.no_grad():
             tokens, labels = batch()
-            F.cross_entropy(recipe.logits(tokens), labels).item()
+            F.cross_entropy(recipe.logits(tokens), labels.to(recipe.setting.device)).item()
 
     return StepTimes(mean_seconds(train, train_steps), mean_seconds(look, looks))
 
@@ -115,10 +143,18 @@ def time_steps(recipe: Recipe, train_steps: int, looks: int) -> StepTimes:
 def mean_seconds(action: Callable[[], None], times: int) -> float:
     """Mean wall time of an action, after one call to warm up."""
     action()
+    wait()
     began = time.perf_counter()
     for _ in range(times):
         action()
+    wait()
     return (time.perf_counter() - began) / times
+
+
+def wait() -> None:
+    """Until a GPU has done all that it was asked for."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def whole_training(recipe: Recipe, times: StepTimes) -> float:

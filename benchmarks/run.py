@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,16 @@ from typing import Any
 import yaml
 from random_checkpoint import STAND_IN_DIR, write_random_checkpoint
 
+from spam_gpt2.gpt2.compute import has_bfloat16
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-COPIED = ("stages", "src", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+RECIPES = {"plain": "plain recipe", "transformers": "transformers"}
+HOW = ("as it comes", "same setting")
+COPIED = (
+    "stages", "src", "dvc.yaml", "plots/dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore",
+    ".gitignore",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Scale:
     trainable: tuple[str, ...]
     learning_rates: tuple[float, ...]  # of the experiments that follow the first run
     growth: tuple[tuple[str, int], ...]  # model size, and how many times the messages
+    precisions: tuple[str, ...]
 
 
 FULL = Scale(
@@ -54,9 +62,10 @@ FULL = Scale(
     repeats=5,
     recipes_again=True,
     classified=(256, 8000),
-    trainable=("last_block", "last_two_blocks", "all", "head_only"),
+    trainable=("last_block", "last_two_blocks", "all", "head_only", "lora"),
     learning_rates=(4.0e-5, 3.0e-5, 2.0e-5),
     growth=tuple((size, times) for size in ("124M", "355M") for times in (1, 2, 4, 8)),
+    precisions=("float32", "bfloat16"),
 )
 QUICK = Scale(
     targets=("evaluate",),
@@ -68,6 +77,7 @@ QUICK = Scale(
     trainable=("last_block",),
     learning_rates=(4.0e-5,),
     growth=(),
+    precisions=("float32",),
 )
 
 
@@ -186,59 +196,109 @@ def another_learning_rate(work: Workspace, scale: Scale) -> float:
     return statistics.median(seconds)
 
 
-def recipes(work: Workspace, trainable: str, scale: Scale) -> tuple[float, float]:
-    """Seconds of the two recipes' whole training."""
-    plain, transformers = (
-        work.measure("recipe", which=which, trainable=trainable, steps=scale.steps)["whole"]
-        for which in ("plain", "transformers")
-    )
-    return plain, transformers
+def recipe_seconds(
+    work: Workspace, which: str, trainable: str, scale: Scale, setting: dict[str, Any]
+) -> float:
+    """Seconds of a recipe's whole training."""
+    arguments = {"which": which, "trainable": trainable, "steps": scale.steps, "setting": setting}
+    return work.measure("recipe", **arguments)["whole"]
 
 
 def training_table(work: Workspace, scale: Scale) -> list[str]:
-    """Whole fine-tunings of the three, side by side, for each choice of what is trained."""
-    times = "before and after" if scale.recipes_again else "before"
+    """Whole fine-tunings side by side, for each choice of what is trained and each precision."""
     lines = [
         "## Fine-tuning, features and evaluation included", "",
-        "Seconds for 5 epochs; in brackets, how many times longer than this project. The recipes",
-        f"are timed {times} it.", "",
-        "| trainable | this project | plain recipe | transformers |", "| --- | --: | --: | --: |",
+        "Seconds for 5 epochs; in brackets, how many times longer than this project. As it comes,",
+        "a recipe has torch's defaults; at the same setting, this project's matmul setting or",
+        "autocast to bfloat16. For the last block, recipes as they come are timed "
+        + ("before and after this project." if scale.recipes_again else "before this project."),
+        "",
     ]  # fmt: skip
-    for trainable in scale.trainable:
-        before = recipes(work, trainable, scale)
-        name = trainable
-        ours = {name: work.measure("ours", trainable=trainable, steps=6 * scale.steps)["whole"]}
-        if trainable == "last_block":
-            name = f"{trainable}, another learning rate, whole `dvc repro`"
-            ours[name] = another_learning_rate(work, scale)
-        after = recipes(work, trainable, scale) if scale.recipes_again else before
-        plain, hf = (statistics.mean(both) for both in zip(before, after, strict=True))
-        lines += [
-            f"| {name} | {seconds:.0f} | {plain:.0f} ({plain / seconds:.1f}×) "
-            f"| {hf:.0f} ({hf / seconds:.1f}×) |"
-            for name, seconds in ours.items()
+    header = [
+        "trainable", "this project", *(f"{n}, {how}" for n in RECIPES.values() for how in HOW),
+    ]  # fmt: skip
+    default: dict[str, list[float]] = {}
+    for precision in scale.precisions:
+        lines += [f"### {precision}", "", row(header), row(["---", *["--:"] * 5])]
+        for trainable in scale.trainable:
+            lines += training_rows(work, scale, trainable, precision, default)
+        lines.append("")
+    return lines
+
+
+def training_rows(
+    work: Workspace, scale: Scale, trainable: str, precision: str, default: dict[str, list[float]]
+) -> list[str]:
+    """This project and the recipes with one choice of what is trained.
+
+    Args:
+        default: what recipes as they come took, the same in both precisions: filled and read.
+    """
+    names = [name for name in RECIPES if (name, trainable) != ("transformers", "lora")]
+
+    def as_they_come() -> list[float]:
+        return [recipe_seconds(work, name, trainable, scale, {}) for name in names]
+
+    before = default.get(trainable) or as_they_come()
+    arguments = {"trainable": trainable, "steps": 6 * scale.steps, "precision": precision}
+    ours = {trainable: work.measure("ours", **arguments)["whole"]}
+    if (trainable, precision) == ("last_block", "float32"):
+        ours[f"{trainable}, another learning rate, whole `dvc repro`"] = another_learning_rate(
+            work, scale
+        )
+    if len(ours) > 1 and scale.recipes_again:
+        after = as_they_come()
+        before = [statistics.mean(both) for both in zip(before, after, strict=True)]
+    default[trainable] = before
+    setting = {"bfloat16": True} if precision == "bfloat16" else {"matmul": "medium"}
+    same = [recipe_seconds(work, name, trainable, scale, setting) for name in names]
+    rows = []
+    for name, seconds in ours.items():
+        cells = [
+            f"{t:.0f} ({t / seconds:.1f}×)" for pair in zip(before, same, strict=True) for t in pair
         ]
-    return [*lines, ""]
+        rows.append(row([name, f"{seconds:.0f}", *cells, *["–"] * (4 - len(cells))]))
+    return rows
+
+
+def row(cells: list[str]) -> str:
+    """A row of a table in Markdown."""
+    return f"| {' | '.join(cells)} |"
 
 
 def rate_table(work: Workspace, scale: Scale) -> list[str]:
-    """The frozen part against the plain matrix product, and classification."""
-    rate = work.measure("frozen_rate", messages=4 * scale.messages, repeats=scale.repeats)
-    ours = [work.measure("classify", which="ours", messages=n) for n in scale.classified]
-    plain = work.measure("classify", which="plain", messages=scale.messages // 2)
-    per_s, plain_per_s = ours[-1]["messages_per_s"], plain["messages_per_s"]
-    return [
+    """The frozen part against the fastest matrix product, and classification."""
+    lines = [
         "## Rates", "",
-        "| | |", "| --- | --: |",
-        f"| plain fp32 matrix product (median of {scale.repeats}) | {rate['plain']:.0f} GFLOP/s |",
-        f"| frozen part, over the tokens that exist (in turn with it) "
-        f"| {rate['frozen']:.0f} GFLOP/s ({rate['share']:.0%}) |",
-        f"| classification of the whole hold-out | {per_s:.1f} messages/s |",
-        f"| the same by the plain recipe, one by one | {plain_per_s:.1f} messages/s "
-        f"({per_s / plain_per_s:.1f}× slower) |",
-        *(f"| peak memory, {n['messages']:,} messages classified | {n['peak_mb']:,} MB |"
-          for n in ours), "",
+        "The frozen part counts the tokens that exist, and takes turns with the products: the",
+        "largest of a block, by every way that torch has.", "",
+        "| | | |", "| --- | --- | --: |",
     ]  # fmt: skip
+    plain = work.measure("classify", which="plain", messages=scale.messages // 2)
+    slow = plain["messages_per_s"]
+    for precision in scale.precisions:
+        rate = work.measure(
+            "frozen_rate", messages=4 * scale.messages, repeats=scale.repeats, precision=precision
+        )
+        ours = [
+            work.measure("classify", which="ours", messages=n, precision=precision)
+            for n in scale.classified
+        ]
+        fast = ours[-1]["messages_per_s"]
+        named = {
+            f"product, {name}": f"{value:.0f} GFLOP/s" for name, value in rate["products"].items()
+        }
+        named["frozen part"] = (
+            f"{rate['frozen']:.0f} GFLOP/s, {rate['share']:.0%} of {rate['best']}"
+        )
+        named["classification of the whole hold-out"] = (
+            f"{fast:.1f} messages/s, {fast / slow:.1f} × the plain recipe"
+        )
+        for n in ours:
+            named[f"peak memory, {n['messages']:,} messages classified"] = f"{n['peak_mb']:,} MB"
+        lines += [row([precision, name, value]) for name, value in named.items()]
+    one_by_one = "classification by the plain recipe, one by one"
+    return [*lines, row(["float32", one_by_one, f"{slow:.1f} messages/s"]), ""]
 
 
 def growth_table(work: Workspace, scale: Scale) -> list[str]:
@@ -271,6 +331,8 @@ def main() -> None:
     )  # fmt: skip
     args = parser.parse_args()
     scale = QUICK if args.quick else FULL
+    if not has_bfloat16():
+        scale = replace(scale, precisions=("float32",))
     with tempfile.TemporaryDirectory(prefix="spam-gpt2-bench-") as folder:
         checkpoint_dir = Path(folder) / "checkpoint"
         write_random_checkpoint(checkpoint_dir, "124M", args.vocabulary.resolve())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from recipes import EPOCHS, Data
+from recipes import EPOCHS, Data, Setting
 from torch import Tensor
 from transformers import GPT2Config as HFConfig
 from transformers import GPT2ForSequenceClassification
@@ -19,9 +19,12 @@ class TransformersLoop:
 
     name = "transformers"
 
-    def __init__(self, gpt2: GPT2, trainable: str, blocks: int, data: Data) -> None:
+    def __init__(
+        self, gpt2: GPT2, trainable: str, blocks: int, data: Data, setting: Setting
+    ) -> None:
         torch.manual_seed(123)
-        self.model = hf_classifier(gpt2)
+        self.setting = setting
+        self.model = hf_classifier(gpt2).to(setting.device)
         self.data = data
         self.model.requires_grad_(trainable == "all")
         self.model.score.requires_grad_(True)
@@ -36,8 +39,9 @@ class TransformersLoop:
         longest = max(map(len, chosen))
         padded = [tokens + [self.data.filler] * (longest - len(tokens)) for tokens in chosen]
         mask = [[1] * len(tokens) + [0] * (longest - len(tokens)) for tokens in chosen]
-        answer = self.model(torch.tensor(padded), attention_mask=torch.tensor(mask))
-        return answer.logits
+        tokens, mask = (torch.tensor(t, device=self.setting.device) for t in (padded, mask))
+        with self.setting.autocast():
+            return self.model(tokens, attention_mask=mask).logits
 
     def looks(self) -> int:
         """Batches that are looked at over the whole of the training."""

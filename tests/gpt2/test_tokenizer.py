@@ -19,7 +19,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import GPT2Tokenizer
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.gpt2.tokenizer import END_OF_TEXT, VOCABULARY_FILES, load_tokenizer
+from spam_gpt2.gpt2.config import VOCABULARY_FILES
+from spam_gpt2.gpt2.tokenizer import END_OF_TEXT, load_tokenizer
 
 REAL_DIR = ROOT.parent / "shared/data/gpt2-124M"
 SMS_PATH = ROOT.parent / "shared/data/sms/SMSSpamCollection"

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from spam_gpt2.common.files import InputError, read_json, write_json, write_text
-from spam_gpt2.gpt2.config import GPT2Config
+from spam_gpt2.gpt2.config import VOCABULARY_FILES, GPT2Config
 from spam_gpt2.gpt2.model import expected_shapes
-from spam_gpt2.gpt2.tokenizer import VOCABULARY_FILES
 
 DATA_FILE = "model.ckpt.data-00000-of-00001"
 OPENAI_FILES = (

@@ -6,16 +6,20 @@ The rest of the code does not ask which device it is on: it makes its tensors wh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from spam_gpt2.common.console import warn
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.params import PARAMS_PATH, ComputeSettings
 from spam_gpt2.gpt2.model import Linear
 from spam_gpt2.gpt2.packing import pack, packing_works
 
+if TYPE_CHECKING:
+    from spam_gpt2.common.params import ComputeSettings
+
+WHERE = "params.yaml: compute"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Of a float32 product: a kernel that rounds its inputs to bfloat16 is beyond it a thousand times.
 FLOAT32_ERROR = 1e-5
@@ -42,7 +46,7 @@ class Compute:
             use_fast_products()
         elif device.type == "cpu" and not has_bfloat16():
             warn(
-                f"{PARAMS_PATH}: compute.precision: this processor has no instructions for "
+                f"{WHERE}.precision: this processor has no instructions for "
                 "bfloat16, which is many times slower on it than float32"
             )
         return cls(device, settings.precision, torch.get_num_threads())
@@ -89,7 +93,7 @@ def find_device(name: str) -> torch.device:
     if not there[name]:
         have = ", ".join(device for device, is_there in there.items() if is_there)
         raise InputError(
-            f"{PARAMS_PATH}: compute.device: torch finds no {name} on this machine; it has {have}, "
+            f"{WHERE}.device: torch finds no {name} on this machine; it has {have}, "
             "and auto takes the best"
         )
     return torch.device(name)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spam_gpt2.common.files import InputError, read_json
 
+VOCABULARY_FILES = ("encoder.json", "vocab.bpe")
 CONFIG_FILE = "config.json"
 
 

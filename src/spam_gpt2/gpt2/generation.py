@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import tiktoken
 import torch
 import torch.nn.functional as F
 
 from spam_gpt2.gpt2.model import GPT2
+
+if TYPE_CHECKING:
+    import tiktoken
 
 
 @torch.inference_mode()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import tiktoken
 import torch
 from torch import Tensor
 
 from spam_gpt2.gpt2.runs import Runs, runs_of
+
+if TYPE_CHECKING:
+    import tiktoken
 
 
 @dataclass(frozen=True)

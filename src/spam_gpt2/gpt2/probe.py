@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import tiktoken
 import torch
 
 from spam_gpt2.gpt2.classifier import GPT2Classifier
 from spam_gpt2.gpt2.generation import continue_greedily, perplexity
 from spam_gpt2.gpt2.model import GPT2
+
+if TYPE_CHECKING:
+    import tiktoken
 
 PROMPT = "Every effort moves you"
 NEW_TOKENS = 15

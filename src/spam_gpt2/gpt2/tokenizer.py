@@ -10,9 +10,9 @@ from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 from tiktoken_ext.openai_public import r50k_pat_str
 
 from spam_gpt2.common.files import InputError, sha256_of
+from spam_gpt2.gpt2.config import VOCABULARY_FILES
 
 END_OF_TEXT = "<|endoftext|>"
-VOCABULARY_FILES = ("encoder.json", "vocab.bpe")
 
 
 def load_tokenizer(vocabulary_dir: Path, n_vocab: int | None = None) -> tiktoken.Encoding:

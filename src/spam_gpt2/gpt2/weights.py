@@ -11,9 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from spam_gpt2.common.files import InputError, sha256_of, whole_file, write_json
-from spam_gpt2.gpt2.config import CONFIG_FILE, GPT2Config, Origin, read_config
+from spam_gpt2.gpt2.config import CONFIG_FILE, VOCABULARY_FILES, GPT2Config, Origin, read_config
 from spam_gpt2.gpt2.model import GPT2, gpt2_from_weights, init_weights
-from spam_gpt2.gpt2.tokenizer import VOCABULARY_FILES
 
 WEIGHTS_FILE = "weights.safetensors"
 
