@@ -28,7 +28,7 @@ def card(weights: str = "gpt2-124M", **prepare: Any) -> str:
                                              "interval": [0.049, 0.063]}},
         data={"messages": {"total": 5574}, "splits": {"test": counts},
               "also_in_train": {"test": 0}},
-        training={"trainable_parameters": 7089410},
+        training={"trainable_parameters": 7089410, "device": "cuda", "precision": "bfloat16"},
         params=params,
     )  # fmt: skip
 

@@ -90,7 +90,8 @@ def write_project(root: Path) -> None:
     for folder in ("metrics", "plots/finetune"):
         (root / folder).mkdir(parents=True)
     (root / "metrics/baseline.json").write_text('{"test": {"accuracy": 0.5}}')
-    (root / "metrics/training.json").write_text('{"trainable_parameters": 1}')
+    training = {"weights": "tiny", "device": "cpu", "precision": "float32", "steps": 1}
+    (root / "metrics/training.json").write_text(json.dumps(training))
     for name, x in (("loss", "step"), ("accuracy", "epoch")):
         (root / f"plots/finetune/{name}.csv").write_text(f"{x},train_{name}\n1,0.5\n")
         (root / f"plots/finetune/{name}.png").write_bytes(b"a picture")

@@ -69,7 +69,8 @@ def write_project(root: Path) -> None:
     """What the stages before `track` leave."""
     shutil.copyfile(ROOT / "params.yaml", root / "params.yaml")
     gpt2 = {"weights": "gpt2-mini", "weights_sha256": "ab" * 32, **evaluation(0.0)}
-    training = {"weights": "gpt2-mini", "trainable_parameters": 1234, "train_loss": 0.02}
+    training = {"weights": "gpt2-mini", "device": "cpu", "precision": "float32"}
+    training |= {"trainable_parameters": 1234, "train_loss": 0.02}
     write(root / "metrics/gpt2.json", json.dumps(gpt2))
     write(root / "metrics/baseline.json", json.dumps({"model": "TF-IDF", **evaluation(0.03)}))
     write(root / "metrics/training.json", json.dumps(training))
@@ -148,6 +149,7 @@ def value_of(text: str) -> object:
 def test_every_parameter_that_changes_a_result_can_be_compared(tracked: Tracked) -> None:
     logged = {name: value_of(text) for name, text in tracked.run.data.params.items()}
     assert logged.pop("weights") == "gpt2-mini"
+    assert (logged.pop("compute.device"), logged.pop("compute.precision")) == ("cpu", "float32")
     assert logged == {
         f"{section}.{name}": value
         for section in ("prepare", "classifier", "finetune", "baseline")

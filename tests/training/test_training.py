@@ -294,3 +294,37 @@ def test_training_on_mapped_weights_leaves_their_file_alone(
     gpt2, origin = load_gpt2(tmp_path)
     train(gpt2, settings(trainable=trainable))
     assert hashlib.sha256((tmp_path / WEIGHTS_FILE).read_bytes()).hexdigest() == origin.sha256
+
+
+def test_nothing_waits_for_the_device_but_the_points_of_the_curves(
+    tiny_gpt2: GPT2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU every `item` waits until all that was asked for is done."""
+    fetched = []
+    item = Tensor.item
+    monkeypatch.setattr(Tensor, "item", lambda tensor: fetched.append(1) or item(tensor))
+    counts = []
+    for log_every in (1, 1000):
+        fetched.clear()
+        train(tiny_gpt2, settings(batch_size=1, epochs=1, log_every=log_every), count=40)
+        counts.append(len(fetched))
+    assert counts[0] > 80  # two a point, and a point a step
+    assert counts[1] < 25  # at the end, and none of them in one of the 40 steps
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@every_setting
+def test_a_gpu_trains_as_the_processor_does(tiny_gpt2: GPT2, trainable: str) -> None:
+    before = {name: p.detach().clone() for name, p in tiny_gpt2.named_parameters()}
+    setting = settings(trainable=trainable, epochs=3)
+    curves = []
+    for device in ("cpu", "cuda"):
+        tiny_gpt2.cpu().load_state_dict(before)
+        torch.manual_seed(setting.seed)
+        classifier = GPT2Classifier(tiny_gpt2, 2, "last_token")
+        blocks = trainable_blocks(trainable, N_LAYER)
+        set_trainable(classifier, trainable, blocks)
+        features = toy_features(classifier, N_LAYER - blocks, 20)
+        curves.append(finetune(classifier.to(device), *features, setting))
+    for one, other in zip(curves[0].steps, curves[1].steps, strict=True):
+        assert one == pytest.approx(other, abs=1e-4)

@@ -62,10 +62,8 @@ def padded(qkv: Tensor, runs: Runs, n_head: int, causal: bool) -> Tensor:
     """All messages at once, padded to the longest: few kernels, each with much to do."""
     x, is_token = pad_runs(qkv, runs)  # (B, T, 3D), (B, T)
     q, k, v = _heads(x, n_head)  # each (B, H, T, d)
-    if causal:  # which hides the padding, too, since it lies behind
-        hidden = _later(x.shape[1], x.device)
-    else:
-        hidden = ~is_token[:, None, None]  # (B, 1, 1, T)
+    # The causal mask hides the padding, too, since it lies behind.
+    hidden = _later(x.shape[1], x.device) if causal else ~is_token[:, None, None]
     if x.device.type == "cpu":
         y = _plain(q, k, v, hidden)
     else:

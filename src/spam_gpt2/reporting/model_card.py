@@ -80,7 +80,8 @@ def _what(gpt2: dict[str, Any], training: dict[str, Any], params: dict[str, Any]
         f"GPT-2 with a classification head, fine-tuned on text messages ({finetune['trainable']}, "
         f"{training['trainable_parameters']:,} parameters trained; {classifier['position']} "
         f"decides; learning rate {finetune['learning_rate']:g}, {finetune['epochs']} epochs, "
-        f"batches of {finetune['batch_size']}, seed {finetune['seed']}).\n\n"
+        f"batches of {finetune['batch_size']}, seed {finetune['seed']}; on {training['device']}, "
+        f"{training['precision']}).\n\n"
         f"- weights: {gpt2['weights']}, SHA-256 `{gpt2['weights_sha256']}`\n"
         f"- classes: {', '.join(gpt2['labels'])}"
     )

@@ -84,7 +84,7 @@ def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
     client, experiment_id = open_store(root, experiment)
     from mlflow.entities import Metric, Param, RunTag
 
-    gpt2 = read_json(root / "metrics/gpt2.json")
+    gpt2, training = (read_json(root / f"metrics/{name}.json") for name in ("gpt2", "training"))
     now = int(time.time() * 1000)
     metrics = [Metric(key, value, now, step) for key, value, step in metric_points(root)]
     all_tags = tags(root, params, gpt2) | system_tags(root)
@@ -93,7 +93,7 @@ def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
     client.log_batch(
         run_id,
         metrics=metrics,
-        params=[Param(key, value) for key, value in run_params(params, gpt2["weights"]).items()],
+        params=[Param(key, value) for key, value in run_params(params, training).items()],
         tags=[RunTag(key, value) for key, value in all_tags.items()],
     )
     for file, folder in run_files(root):
@@ -114,12 +114,17 @@ def run_name(params: dict[str, Any], weights: str) -> str:
     return f"{training} {params['classifier']['position']} {weights}"
 
 
-def run_params(params: dict[str, Any], weights: str) -> dict[str, str]:
-    """The parameters that change a result, by the names that DVC shows, and the weights."""
+def run_params(params: dict[str, Any], training: dict[str, Any]) -> dict[str, str]:
+    """The parameters that change a result, by the names that DVC shows, and what was used.
+
+    Args:
+        training: metrics/training.json, which knows weights, device and precision.
+    """
     sections = {name: params[name] for name in PARAM_SECTIONS}
     values = {key: value for key, value in flat(sections) if key not in SAME_RESULT}
     as_text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
-    return {"weights": weights, **as_text}
+    compute = {f"compute.{name}": training[name] for name in ("device", "precision")}
+    return {"weights": training["weights"], **compute, **as_text}
 
 
 def metric_points(root: Path) -> Iterator[tuple[str, float, int]]:
