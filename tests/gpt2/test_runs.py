@@ -13,6 +13,7 @@ from spam_gpt2.gpt2.runs import (
     pick_one,
     positions_of,
     runs_of,
+    split_messages,
     split_runs,
 )
 
@@ -29,6 +30,8 @@ def test_places_by_hand() -> None:
     assert pick_one(x, RUNS, 0).flatten().tolist() == [0, 3, 5, 7]
     assert pick_one(x, RUNS, -1).flatten().tolist() == [2, 4, 6, 10]
     assert [part.shape[:2] for part in split_runs(x, RUNS)] == RUNS
+    parts = [(part.flatten().tolist(), runs) for part, runs in split_messages(x, RUNS, 3)]
+    assert parts == [([0, 1, 2, 3, 4, 5, 6], [(1, 3), (2, 2)]), ([7, 8, 9, 10], [(1, 4)])]
 
 
 @pytest.mark.parametrize("lengths", [LENGTHS, [5], [1, 1, 1], list(range(1, 65))])

@@ -58,6 +58,7 @@ def test_the_stand_in_is_never_called_gpt2() -> None:
     assert head_of(text)["license"] == "other"
     assert "OpenAI, modified MIT" not in text
     assert "is not GPT-2" not in card()
+    assert "; on cuda, bfloat16)." in card()
 
 
 def test_figures_come_with_their_intervals() -> None:

@@ -25,7 +25,9 @@ from torch import Tensor, nn
 from spam_gpt2.common.files import InputError
 from spam_gpt2.gpt2.attention import attend
 from spam_gpt2.gpt2.config import GPT2Config
-from spam_gpt2.gpt2.runs import Runs, pad_runs, pick_one, positions_of
+from spam_gpt2.gpt2.runs import Runs, pad_runs, pick_one, positions_of, split_messages
+
+PADDED = 64  # messages that are padded together: few enough to stay in the cache
 
 
 class Linear(nn.Linear):
@@ -91,15 +93,23 @@ class MultiHeadAttention(nn.Module):
         asking = pick_one(x, runs, at)  # (B, D)
         if causal and at == 0:  # sees nothing but itself
             x, runs = asking, [(len(asking), 1)]
-        padded, is_token = pad_runs(x, runs)  # (B, T, D), (B, T)
-        q = F.linear(asking, w_q, b_q)  # (B, D)
+        q = F.linear(asking, w_q, b_q) * (D // H) ** -0.5  # (B, D)
         heads = (H, D // H, D)
         u = torch.einsum("bhe,hed->bhd", q.unflatten(1, heads[:2]), w_k.view(heads))  # (B, H, D)
-        scores = (u * (D // H) ** -0.5) @ padded.transpose(1, 2)  # (B, H, T)
-        p = scores.masked_fill(~is_token[:, None], float("-inf")).softmax(dim=2)
-        pooled = p @ padded  # (B, H, D)
+        pooled = self._pool(u, x, runs)  # (B, H, D)
         y = torch.einsum("bhd,hed->bhe", pooled, w_v.view(heads)).flatten(1) + b_v
         return self.c_proj(y)  # (B, D)
+
+    def _pool(self, u: Tensor, x: Tensor, runs: Runs) -> Tensor:
+        """The mean of each message's tokens, weighted by the softmax of u . x_j: (B, H, D)."""
+        pooled = []
+        parts = split_messages(x, runs, PADDED)
+        for asking, part in zip(u.split(PADDED), parts, strict=True):
+            padded, is_token = pad_runs(*part)  # (b, T, D), (b, T)
+            scores = asking @ padded.transpose(1, 2)  # (b, H, T)
+            p = scores.masked_fill(~is_token[:, None], float("-inf")).softmax(dim=2)
+            pooled.append(p @ padded)
+        return torch.cat(pooled)
 
 
 class FeedForward(nn.Module):

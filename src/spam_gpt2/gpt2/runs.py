@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 import torch
@@ -27,6 +27,14 @@ def split_runs(x: Tensor, runs: Runs) -> list[Tensor]:
     """Flat messages, (N, D), as one (B, T, D) for each run of messages of one length."""
     parts = x.split([count * length for count, length in runs])
     return [part.unflatten(0, run) for part, run in zip(parts, runs, strict=True)]
+
+
+def split_messages(x: Tensor, runs: Runs, count: int) -> Iterator[tuple[Tensor, Runs]]:
+    """Flat messages, (N, D), by `count` at a time, each part with its own runs."""
+    lengths = lengths_of(runs)
+    groups = [lengths[i : i + count] for i in range(0, len(lengths), count)]
+    for part, group in zip(x.split([sum(group) for group in groups]), groups, strict=True):
+        yield part, runs_of(group)
 
 
 def starts_and_lengths(runs: Runs) -> tuple[Tensor, Tensor]:
