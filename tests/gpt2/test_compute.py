@@ -14,6 +14,7 @@ from spam_gpt2.gpt2 import compute
 from spam_gpt2.gpt2.classifier import GPT2Classifier
 from spam_gpt2.gpt2.compute import Compute, find_device, product_error, use_fast_products
 from spam_gpt2.gpt2.model import GPT2, Linear
+from spam_gpt2.gpt2.packing import PackedLinear
 from spam_gpt2.gpt2.runs import runs_of
 
 LENGTHS = [12, 12, 5, 1]
@@ -113,16 +114,30 @@ def test_in_bfloat16_only_frozen_weights_are_rounded(tiny_gpt2: GPT2, trainable:
 @pytest.mark.parametrize(("precision", "error"), [("float32", 2e-6), ("bfloat16", 2e-2)])
 @pytest.mark.parametrize("trainable", TRAINABLE)
 def test_the_error_of_logits_is_within_what_is_stated(
-    tiny_gpt2: GPT2, precision: str, error: float, frozen: bool, trainable: str
+    tiny_gpt2: GPT2,
+    precision: str,
+    error: float,
+    frozen: bool,
+    trainable: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Against float64, as a share of the largest logit; docs/speed.md states these bounds."""
     classifier = classifier_of(tiny_gpt2, trainable)
     exact = logits(copy.deepcopy(classifier).double()).detach()
+    monkeypatch.setattr(compute, "WIDE", 1)  # with all kernels that a large model gets
     chosen = Compute.start(settings(precision=precision))
     (chosen.place_frozen if frozen else chosen.place)(classifier)
     found = logits(classifier).detach()
     assert found.dtype == torch.float32
     assert (found - exact).abs().max() < error * exact.abs().max()
+
+
+def test_small_models_do_without_kernels_that_are_made_for_each_shape(tiny_gpt2: GPT2) -> None:
+    torch.set_float32_matmul_precision("highest")
+    classifier = classifier_of(tiny_gpt2)
+    Compute.start(settings()).place_frozen(classifier)
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert not any(isinstance(module, PackedLinear) for module in classifier.modules())
 
 
 @pytest.mark.parametrize("trainable", ["last_block", "all", "lora"])

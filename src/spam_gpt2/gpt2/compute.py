@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
 from spam_gpt2.common.console import warn
 from spam_gpt2.common.files import InputError
+from spam_gpt2.gpt2.classifier import GPT2Classifier
 from spam_gpt2.gpt2.model import Linear
 from spam_gpt2.gpt2.packing import pack, packing_works
 
@@ -23,6 +23,9 @@ WHERE = "params.yaml: compute"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Of a float32 product: a kernel that rounds its inputs to bfloat16 is beyond it a thousand times.
 FLOAT32_ERROR = 1e-5
+# oneDNN makes a kernel for every shape that it meets, in a millisecond and 100 kB or more: below
+# this width of a model its products are too small to make up for it.
+WIDE = 512
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,8 @@ class Compute:
         device = find_device(settings.device)
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        if settings.precision == "float32":
-            use_fast_products()
-        elif device.type == "cpu" and not has_bfloat16():
+        no_bfloat16 = device.type == "cpu" and not has_bfloat16()
+        if settings.precision == "bfloat16" and no_bfloat16:
             warn(
                 f"{WHERE}.precision: this processor has no instructions for "
                 "bfloat16, which is many times slower on it than float32"
@@ -60,22 +62,27 @@ class Compute:
         """Of the products with weights, and of stored features."""
         return DTYPES[self.precision]
 
-    def place(self, model: nn.Module) -> None:
+    def place(self, classifier: GPT2Classifier) -> None:
         """Put a model where it computes and set its products to the precision, in place.
 
         What is trained stays float32 and is rounded at each use; what is frozen is rounded once.
         """
-        model.to(self.device)
+        classifier.to(self.device)
         if self.dtype != torch.float32:
-            for module in model.modules():
+            for module in classifier.modules():
                 if isinstance(module, Linear):
                     module.compute_in(self.dtype)
+        elif self._is_worth_kernels(classifier):
+            use_fast_products()
 
-    def place_frozen(self, model: nn.Module) -> None:
+    def place_frozen(self, classifier: GPT2Classifier) -> None:
         """The same for a model that is not trained: its weights go into the kernels' own order."""
-        self.place(model.requires_grad_(False))
-        if self.device.type == "cpu" and packing_works(self.dtype):
-            pack(model)
+        self.place(classifier.requires_grad_(False))
+        if self._is_worth_kernels(classifier) and packing_works(self.dtype):
+            pack(classifier)
+
+    def _is_worth_kernels(self, classifier: GPT2Classifier) -> bool:
+        return self.device.type == "cpu" and classifier.gpt2.config.n_embd >= WIDE
 
 
 def find_device(name: str) -> torch.device:
