@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 need_name = $(if $(NAME),,$(error Which? For example `make $(1)`; `make experiments` runs all))
 
 .DEFAULT_GOAL := help
-.PHONY: help repro report experiments experiment seeds test lint bench bench-quick mlflow register \
+.PHONY: help repro report experiments experiment seeds test faults lint bench bench-quick mlflow register \
   serve pr-report plots lock setup
 BASE ?= main
 SEEDS ?= 5
@@ -45,6 +45,9 @@ seeds: $(READY) ## Mean and spread over seeds: make seeds NAME=default SEEDS=5
 
 test: $(READY) ## Run the tests
 	python -m pytest
+
+faults: $(READY) ## Run the fault trial in full (docs/reliability.md)
+	python -m pytest -m 'full or not full' tests/faults
 
 lint: $(READY) ## Check style
 	ruff check .
