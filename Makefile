@@ -17,7 +17,6 @@ need_name = $(if $(NAME),,$(error Which? For example `make $(1)`; `make experime
 BASE ?= main
 SEEDS ?= 5
 JOBS ?= 2
-PORT ?= 5001
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,14 +58,14 @@ bench: $(READY) ## Compare speed and memory with what one would run instead (hal
 bench-quick: $(READY) ## The same with fewer messages (under 3 minutes)
 	python benchmarks/run.py --quick
 
-mlflow: $(READY) ## Open the comparison of runs in MLflow's user interface
-	mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000
+mlflow: $(READY) ## Open the comparison of runs in MLflow's user interface (PORT=5000)
+	python -m spam_gpt2.tracking.registry ui $(if $(PORT),--port $(PORT))
 
 register: $(READY) ## Register the classifier; it becomes champion if it beats the present one
 	python -m spam_gpt2.tracking.registry
 
 serve: $(READY) ## Answer at http://127.0.0.1:5001/invocations with the champion (PORT=5001)
-	python -m spam_gpt2.tracking.registry serve --port $(PORT)
+	python -m spam_gpt2.tracking.registry serve $(if $(PORT),--port $(PORT))
 
 pr-report: $(READY) ## What the working tree changes in the results: make pr-report BASE=main
 	python -m spam_gpt2.reporting.pr_report --base "$(BASE)"
