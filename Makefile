@@ -13,7 +13,7 @@ need_name = $(if $(NAME),,$(error Which? For example `make $(1)`; `make experime
 
 .DEFAULT_GOAL := help
 .PHONY: help repro report experiments experiment seeds test faults lint bench bench-quick mlflow register \
-  serve pr-report plots lock setup
+  serve pr-report plots lock setup audit sbom
 BASE ?= main
 SEEDS ?= 5
 JOBS ?= 2
@@ -75,16 +75,25 @@ plots: $(READY) ## Write dvc_plots/index.html, which opens without internet
 
 setup: $(READY) ## Only make the virtual environment
 
+audit: $(READY) ## Look the installed packages up among the known vulnerabilities
+	pip install --quiet pip-audit
+	pip-audit --skip-editable
+
+sbom: $(READY) ## Write a CycloneDX list of what is installed: sbom.json
+	pip install --quiet pip-audit
+	pip-audit --skip-editable --format cyclonedx-json --output sbom.json || test -s sbom.json
+
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	pip install --quiet uv
 	(sed -n '/^#/p;/^[^#]/q' requirements.lock; uv pip compile --quiet --no-header --universal \
-	  --python-version 3.11 --group dev $(foreach p,$(GPU_PACKAGES),--no-emit-package $(p)) \
+	  --generate-hashes --no-annotate --python-version 3.11 --group dev --no-emit-package torch $(foreach p,$(GPU_PACKAGES),--no-emit-package $(p)) \
 	  pyproject.toml) > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "error: Python 3.11 to 3.13 is needed, this is %d.%d; try: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $$(sed -nE 's/^ *"(torch==[0-9.]+)".*/\1/p' pyproject.toml)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)

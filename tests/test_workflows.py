@@ -163,7 +163,7 @@ from spam_gpt2.reporting.pr_report import write_report
 
 def test_the_packages_that_the_report_installs_are_enough() -> None:
     [install] = [s["run"] for s in steps("pr-report") if s.get("run", "").startswith("pip ")]
-    assert install.startswith("pip install --constraint requirements.lock ")
+    assert install.startswith("pip install --constraint constraints.txt ")
     allowed = closure(install.split()[4:]) | {"spam-gpt2"}
     owners = metadata.packages_distributions()
     refused = [m for m, names in owners.items() if allowed.isdisjoint(map(str.lower, names))]
