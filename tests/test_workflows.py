@@ -104,7 +104,7 @@ def test_no_expression_is_pasted_into_a_script() -> None:
 
 def test_checkouts_keep_no_token() -> None:
     checkouts = [s for name in WORKFLOWS for s in steps(name) if "checkout@" in s.get("uses", "")]
-    assert len(checkouts) == 2
+    assert len(checkouts) == 3
     assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
     assert not any("ref" in step["with"] for step in checkouts)
 
