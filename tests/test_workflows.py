@@ -52,8 +52,8 @@ def triggers(name: str) -> set[str]:
     return {on} if isinstance(on, str) else set(on)
 
 
-def test_there_are_three() -> None:
-    assert set(WORKFLOWS) == {"tests", "pr-report", "pr-comment"}
+def test_there_are_four() -> None:
+    assert set(WORKFLOWS) == {"tests", "audit", "pr-report", "pr-comment"}
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -114,7 +114,7 @@ def read_member(archive_path: Path, member: str, source: str) -> bytes:
             if info.file_size > LARGEST_MEMBER:
                 raise DownloadError(f"{source}: {member} is too large: {info.file_size:,} bytes")
             if info.compress_type not in BOUNDED:
-                raise DownloadError(f"{source}: refused, {member} is neither stored nor deflated")
+                raise DownloadError(f"{source}: damaged archive: {member} is not deflated")
             return archive.read(info)
     except KeyError:
         raise DownloadError(f"{source}: no member {member} in the archive") from None
