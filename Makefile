@@ -12,12 +12,11 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 need_name = $(if $(NAME),,$(error Which? For example `make $(1)`; `make experiments` runs all))
 
 .DEFAULT_GOAL := help
-.PHONY: help repro report experiments experiment seeds test lint bench bench-quick mlflow register \
-  serve pr-report plots lock setup
+.PHONY: help repro report experiments experiment seeds test faults lint bench bench-quick mlflow register \
+  serve pr-report plots lock setup audit sbom
 BASE ?= main
 SEEDS ?= 5
 JOBS ?= 2
-PORT ?= 5001
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +45,9 @@ seeds: $(READY) ## Mean and spread over seeds: make seeds NAME=default SEEDS=5
 test: $(READY) ## Run the tests
 	python -m pytest
 
+faults: $(READY) ## Run the fault trial in full (docs/reliability.md)
+	python -m pytest -m 'full or not full' tests/faults
+
 lint: $(READY) ## Check style
 	ruff check .
 	ruff format --check .
@@ -56,14 +58,14 @@ bench: $(READY) ## Compare speed and memory with what one would run instead (hal
 bench-quick: $(READY) ## The same with fewer messages (under 3 minutes)
 	python benchmarks/run.py --quick
 
-mlflow: $(READY) ## Open the comparison of runs in MLflow's user interface
-	mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000
+mlflow: $(READY) ## Open the comparison of runs in MLflow's user interface (PORT=5000)
+	python -m spam_gpt2.tracking.registry ui $(if $(PORT),--port $(PORT))
 
 register: $(READY) ## Register the classifier; it becomes champion if it beats the present one
 	python -m spam_gpt2.tracking.registry
 
 serve: $(READY) ## Answer at http://127.0.0.1:5001/invocations with the champion (PORT=5001)
-	python -m spam_gpt2.tracking.registry serve --port $(PORT)
+	python -m spam_gpt2.tracking.registry serve $(if $(PORT),--port $(PORT))
 
 pr-report: $(READY) ## What the working tree changes in the results: make pr-report BASE=main
 	python -m spam_gpt2.reporting.pr_report --base "$(BASE)"
@@ -73,16 +75,25 @@ plots: $(READY) ## Write dvc_plots/index.html, which opens without internet
 
 setup: $(READY) ## Only make the virtual environment
 
+audit: $(READY) ## Look the installed packages up among the known vulnerabilities
+	pip install --quiet pip-audit
+	pip-audit --skip-editable
+
+sbom: $(READY) ## Write a CycloneDX list of what is installed: sbom.json
+	pip install --quiet pip-audit
+	pip-audit --skip-editable --format cyclonedx-json --output sbom.json || test -s sbom.json
+
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	pip install --quiet uv
 	(sed -n '/^#/p;/^[^#]/q' requirements.lock; uv pip compile --quiet --no-header --universal \
-	  --python-version 3.11 --group dev $(foreach p,$(GPU_PACKAGES),--no-emit-package $(p)) \
+	  --generate-hashes --no-annotate --python-version 3.11 --group dev --no-emit-package torch $(foreach p,$(GPU_PACKAGES),--no-emit-package $(p)) \
 	  pyproject.toml) > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "error: Python 3.11 to 3.13 is needed, this is %d.%d; try: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $$(sed -nE 's/^ *"(torch==[0-9.]+)".*/\1/p' pyproject.toml)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)

@@ -7,6 +7,7 @@ from pathlib import Path
 from spam_gpt2.common.console import run_stage, say, warn
 from spam_gpt2.common.files import write_text
 from spam_gpt2.common.params import load_params
+from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.tracking.runs import log_run
 
 # An output of the stage, so that a new clone, which lacks it, sends its first result, too.
@@ -26,7 +27,7 @@ def track() -> str:
     try:
         run_id = log_run(Path(), params.model_dump(), params.track.experiment)
     except Exception as error:  # whatever the store does, the results are in files already
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = without_secrets(" ".join(str(error).split()))[:300] or type(error).__name__
         warn(
             f"MLflow did not take this run ({reason}); every result is in metrics/ and plots/. "
             "To send it later: `dvc repro --single-item --force track`"

@@ -52,8 +52,8 @@ def triggers(name: str) -> set[str]:
     return {on} if isinstance(on, str) else set(on)
 
 
-def test_there_are_three() -> None:
-    assert set(WORKFLOWS) == {"tests", "pr-report", "pr-comment"}
+def test_there_are_four() -> None:
+    assert set(WORKFLOWS) == {"tests", "audit", "pr-report", "pr-comment"}
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -104,7 +104,7 @@ def test_no_expression_is_pasted_into_a_script() -> None:
 
 def test_checkouts_keep_no_token() -> None:
     checkouts = [s for name in WORKFLOWS for s in steps(name) if "checkout@" in s.get("uses", "")]
-    assert len(checkouts) == 2
+    assert len(checkouts) == 3
     assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
     assert not any("ref" in step["with"] for step in checkouts)
 
@@ -163,7 +163,7 @@ from spam_gpt2.reporting.pr_report import write_report
 
 def test_the_packages_that_the_report_installs_are_enough() -> None:
     [install] = [s["run"] for s in steps("pr-report") if s.get("run", "").startswith("pip ")]
-    assert install.startswith("pip install --constraint requirements.lock ")
+    assert install.startswith("pip install --constraint constraints.txt ")
     allowed = closure(install.split()[4:]) | {"spam-gpt2"}
     owners = metadata.packages_distributions()
     refused = [m for m, names in owners.items() if allowed.isdisjoint(map(str.lower, names))]

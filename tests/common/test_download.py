@@ -198,9 +198,10 @@ def test_a_transfer_that_never_ends_well_is_given_up(
     server.always(fault)
     line = failure(f"{server.address}/file.bin", path, pin)
     assert path.read_text() == "old"
-    assert len(server.exchanges) == 4
+    tries = 1 if fault is silent else 4  # who brings nothing costs `Patience.read`, once
+    assert len(server.exchanges) == tries
     assert reason in line
-    assert "tried 4 times" in line
+    assert ("tried 4 times" in line) == (tries == 4)
 
 
 def test_waiting_for_a_stalled_server_takes_no_longer_than_patience(

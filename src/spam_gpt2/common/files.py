@@ -70,7 +70,7 @@ def _read(path: Path, read: Callable[[], Any]) -> Any:
         return read()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; `dvc repro` makes it") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from spam_gpt2.common.download import (
     download,
     local_path,
     scratch_folder,
+    source_errors,
 )
 from spam_gpt2.common.files import InputError, read_json, sha256_of, write_json
+from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.gpt2.checkpoint import DATA_FILE, OPENAI_FILES, read_hparams
 from spam_gpt2.gpt2.config import GPT2Config
 
@@ -64,7 +67,14 @@ class Request:
 
     def origin(self, base: str) -> dict[str, str]:
         """What `origin.json` says; unverified weights are known by where they came from alone."""
-        return {"name": self.name} if self.verify else {"name": self.name, "source": base}
+        return (
+            {"name": self.name}
+            if self.verify
+            else {
+                "name": self.name,
+                "source": without_secrets(base),
+            }
+        )
 
     def pin(self, file: str) -> Pin:
         """What a file of OpenAI's is known to be."""
@@ -86,22 +96,31 @@ def fetch_gpt2(request: Request, out_dir: Path, *, patience: Patience | None = N
     if _is_complete(request, out_dir):
         return request.name
     reasons = []
+    kept = _kept(request, out_dir)
+    missing = [file for file in OPENAI_FILES if file not in kept]
     for base in bases(request.sources):
-        partial_dir = out_dir.with_name(f"{out_dir.name}.partial") / request.name / _tag(base)
+        partial_dir = _partial_dir(request, out_dir, base)
         try:
-            _fetch_from(base, request, partial_dir, patience)
+            with source_errors(base):
+                _fetch_from(base, request, partial_dir, missing, patience)
         except InputError as error:
             say(f"skipped: {error}")
             reasons.append(str(error))
             continue
-        _replace_folder(out_dir, partial_dir, request.origin(base))
-        shutil.rmtree(partial_dir.parent.parent)
+        _replace_files(out_dir, partial_dir, missing, request.origin(base))
+        shutil.rmtree(partial_dir.parent.parent, ignore_errors=not missing)
         return request.name
     if request.fallback_dir is None:
         raise InputError(
             f"GPT-2 {request.size} cannot be fetched: {'; '.join(reasons)}. Name another source in "
             f"fetch_gpt2.sources or {MIRROR_VARIABLE}, or set fetch_gpt2.fallback: gpt2-mini"
         )
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    _check_stand_in(request.fallback_dir)
+    for file in kept:  # a later call goes on with them
+        aside_path = _partial_dir(request, out_dir, bases(request.sources)[0]) / file
+        aside_path.parent.mkdir(parents=True, exist_ok=True)
+        (out_dir / file).replace(aside_path)
     _use_stand_in(request, out_dir)
     return request.fallback_dir.name
 
@@ -112,24 +131,54 @@ def bases(sources: list[str]) -> list[str]:
     return [mirror, *sources] if mirror else list(sources)
 
 
+def _partial_dir(request: Request, out_dir: Path, base: str) -> Path:
+    return out_dir.with_name(f"{out_dir.name}.partial") / request.name / _tag(base)
+
+
 def _is_complete(request: Request, out_dir: Path) -> bool:
     """Whether the folder holds the weights that are asked for, each file as it is pinned."""
+    return _is_same_origin(request, out_dir) and all(
+        _is_good(request, out_dir / file) for file in OPENAI_FILES
+    )
+
+
+def _is_same_origin(request: Request, out_dir: Path) -> bool:
     try:
-        origin = read_json(out_dir / ORIGIN_FILE)
+        return read_json(out_dir / ORIGIN_FILE) == request.origin(bases(request.sources)[0])
     except InputError:
         return False
-    same = origin == request.origin(bases(request.sources)[0])
-    return same and all(_is_good(request, out_dir / file) for file in OPENAI_FILES)
+
+
+def _kept(request: Request, out_dir: Path) -> list[str]:
+    """Files of a damaged folder that need no fetching: those that are known to be the right ones.
+
+    The large one has no digest. It is known by the folder's origin, or by the index beside it.
+    """
+    index = "model.ckpt.index"
+    if not request.verify:  # nothing pins them: they fit each other only as they are
+        return []
+    index_is_pinned = request.pin(index).sha256 is not None
+    knows_data = _is_same_origin(request, out_dir) or (
+        index_is_pinned and _is_good(request, out_dir / index)
+    )
+    return [
+        file
+        for file in OPENAI_FILES
+        if (request.pin(file).sha256 or (file == DATA_FILE and knows_data))
+        and _is_good(request, out_dir / file)
+    ]
 
 
 def _is_good(request: Request, path: Path) -> bool:
     return path.is_file() and request.pin(path.name).problem(path) is None
 
 
-def _fetch_from(base: str, request: Request, folder: Path, patience: Patience | None) -> None:
+def _fetch_from(
+    base: str, request: Request, folder: Path, files: list[str], patience: Patience | None
+) -> None:
     """Fetch what is missing from one base into a folder that only this base's files are in."""
     source = _source_folder(base, request.size)
-    small_first = sorted(OPENAI_FILES, key=lambda file: file == DATA_FILE)  # they fail fast
+    small_first = sorted(files, key=lambda file: file == DATA_FILE)  # they fail fast
     for file in small_first:
         pin = request.pin(file)
         # A small file without a digest may be a stale or a wrong one: only the large one is kept.
@@ -140,11 +189,13 @@ def _fetch_from(base: str, request: Request, folder: Path, patience: Patience | 
             _check_size(request, folder, f"{source}/{file}")
 
 
-def _replace_folder(out_dir: Path, files_dir: Path, origin: dict[str, str]) -> None:
-    """Move the seven files into place; `origin.json`, written last, says that they are whole."""
+def _replace_files(
+    out_dir: Path, files_dir: Path, files: Sequence[str], origin: dict[str, str]
+) -> None:
+    """Move files into place; `origin.json`, written last, says that they are whole."""
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / ORIGIN_FILE).unlink(missing_ok=True)
-    for file in OPENAI_FILES:
+    for file in files:
         (files_dir / file).replace(out_dir / file)
     write_json(out_dir / ORIGIN_FILE, origin)
 
@@ -165,22 +216,26 @@ def _check_size(request: Request, folder: Path, source: str) -> None:
     try:
         found = read_hparams(folder)
     except InputError as error:
-        raise DownloadError(f"{source}: no hparams.json of GPT-2: {error}") from None
+        raise DownloadError(f"{source}: no hparams.json of GPT-2: {str(error)[:300]}") from None
     if found != SIZES[request.size]:
-        raise DownloadError(f"{source}: this is no GPT-2 {request.size}: {found}")
+        raise DownloadError(f"{source}: this is no GPT-2 {request.size}: {str(found)[:300]}")
+
+
+def _check_stand_in(fallback_dir: Path) -> None:
+    record_path = fallback_dir / "training.json"
+    digests = read_json(record_path)["sha256"]
+    for file in OPENAI_FILES:
+        source_path = fallback_dir / file
+        if not source_path.is_file() or sha256_of(source_path) != digests[file]:
+            raise InputError(f"{source_path}: not the file of {record_path}; restore it by git")
 
 
 def _use_stand_in(request: Request, out_dir: Path) -> None:
     fallback_dir = request.fallback_dir
-    record_path = fallback_dir / "training.json"
-    digests = read_json(record_path)["sha256"]
     with scratch_folder(beside=out_dir) as folder:
         for file in OPENAI_FILES:
-            source_path = fallback_dir / file
-            if not source_path.is_file() or sha256_of(source_path) != digests[file]:
-                raise InputError(f"{source_path}: not the file of {record_path}; restore it by git")
-            shutil.copyfile(source_path, Path(folder) / file)
-        _replace_folder(out_dir, Path(folder), {"name": fallback_dir.name})
+            shutil.copyfile(fallback_dir / file, Path(folder) / file)
+        _replace_files(out_dir, Path(folder), OPENAI_FILES, {"name": fallback_dir.name})
     warn(
         f"GPT-2 {request.size} could not be fetched; the small stand-in {fallback_dir.name} takes "
         "its place, and its results say nothing about GPT-2. To fetch the real weights: "

@@ -19,6 +19,7 @@ from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 from spam_gpt2.common.console import one_line_errors, progress, say
 from spam_gpt2.common.files import InputError, read_json
 from spam_gpt2.common.params import Params, load_params
+from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.data.sms import read_split
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.evaluation import label_ids
@@ -47,7 +48,8 @@ REQUIREMENTS = (
 EXAMPLES = ("You have won a prize! Call now to claim it.", "See you at dinner tonight")
 FIGURES = ("accuracy", "loss")
 TOLERANCE = 1e-4  # of a figure: batches of other sizes round differently
-PORT = 5001
+PORT, UI_PORT = 5001, 5000
+HOST = "127.0.0.1"  # whatever MLFLOW_HOST says: who opens a port to others says so
 ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # one a file, of little use
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "300",  # seconds; weights take longer than what `track` sends
@@ -67,10 +69,15 @@ def parser() -> argparse.ArgumentParser:
         "--force", action="store_true", help=f"move the alias {ALIAS} whatever the comparison says"
     )
     it.set_defaults(run=lambda args: register(load_params(), args.name, force=args.force))
-    others = it.add_subparsers(title="instead of registering", metavar="[serve]")
+    others = it.add_subparsers(title="instead of registering", metavar="[serve | ui]")
     serving = others.add_parser("serve", help=f"answer over HTTP with the {ALIAS}")
     serving.add_argument("--port", type=int, default=PORT, help="of this machine (%(default)s)")
-    serving.set_defaults(run=lambda args: serve(load_params(), args.name, args.port))
+    serving.add_argument("--host", default=HOST, help="address to listen at (%(default)s)")
+    serving.set_defaults(run=lambda args: serve(load_params(), args.name, args.port, args.host))
+    page = others.add_parser("ui", help="open MLflow's user interface on the local store")
+    page.add_argument("--port", type=int, default=UI_PORT, help="of this machine (%(default)s)")
+    page.add_argument("--host", default=HOST, help="address to listen at (%(default)s)")
+    page.set_defaults(run=lambda args: show_runs(args.port, args.host))
     return it
 
 
@@ -110,7 +117,7 @@ def register(params: Params, name: str = MODEL_NAME, *, force: bool = False) -> 
         print(choose_champion(client, version, force=force))
 
 
-def serve(params: Params, name: str, port: int) -> None:
+def serve(params: Params, name: str, port: int, host: str = HOST) -> None:
     """Become `mlflow models serve` with the champion, in this environment and from this store.
 
     Raises: InputError when there is no champion, or when MLflow cannot be reached.
@@ -120,26 +127,31 @@ def serve(params: Params, name: str, port: int) -> None:
         champion = champion_of(client, name)
     if champion is None:
         raise InputError(f"{name}: no version is {ALIAS} yet; `make register` makes one")
-    check_port(port)
-    say(f"{name}: version {champion} at http://127.0.0.1:{port}/invocations; stop with Ctrl-C")
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
-    command += ["--model-uri", f"models:/{name}/{champion}", "--port", str(port)]
-    search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    store = {"MLFLOW_TRACKING_URI": client.tracking_uri, "PATH": search_path}
-    os.execve(sys.executable, command, os.environ | store)
+    check_port(port, host, f"make serve PORT={PORT + 1}")
+    from spam_gpt2.tracking.server import run_server
+
+    say(f"{name}: version {champion} at http://{host}:{port}/invocations; stop with Ctrl-C")
+    with store_errors():
+        run_server(f"models:/{name}/{champion}", host, port)
 
 
-def check_port(port: int) -> None:
+def show_runs(port: int, host: str) -> None:
+    """Become `mlflow ui` on the project's own store. Raises: InputError for a taken port."""
+    check_port(port, host, f"make mlflow PORT={UI_PORT + 1}")
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", "sqlite:///mlflow.db"]
+    command += ["--host", host, "--port", str(port)]
+    os.execve(sys.executable, command, os.environ)
+
+
+def check_port(port: int, host: str, other: str) -> None:
     """Refuse a port that cannot be listened on, in one line where the server has a traceback."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(("127.0.0.1", port))
+            listener.bind((host, port))
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise InputError(
-                f"port {port}: {reason}; choose another, as in `make serve PORT={PORT + 1}`"
-            ) from None
+            raise InputError(f"port {port}: {reason}; choose another, as in `{other}`") from None
 
 
 def check_result(gpt2: Mapping[str, Any]) -> list[str]:
@@ -172,7 +184,8 @@ def store_errors() -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise InputError(f"MLflow: {' '.join(str(error).split())[:300]}") from error
+        reason = without_secrets(" ".join(str(error).split()))[:300]
+        raise InputError(f"MLflow: {reason}") from error
 
 
 def find_version(client: MlflowClient, name: str, facts: Mapping[str, str]) -> ModelVersion | None:

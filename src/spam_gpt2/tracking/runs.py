@@ -16,6 +16,7 @@ from spam_gpt2.common.commands import git
 from spam_gpt2.common.files import InputError, read_json, sha256_of
 from spam_gpt2.common.nested import flat
 from spam_gpt2.common.project import project_dir
+from spam_gpt2.common.secrets import without_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,6 +26,7 @@ PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it may hold a password
 }
 SPLIT_PATHS = {
     "train": "data/prepared/train.csv",
@@ -68,6 +70,12 @@ def open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:
     mlflow.set_tracking_uri(remote or f"sqlite:///{store}/mlflow.db")
     client = mlflow.MlflowClient()
     found = client.get_experiment_by_name(experiment)
+    if found is not None and found.lifecycle_stage == "deleted":
+        where = without_secrets(client.tracking_uri)
+        raise InputError(
+            f"MLflow's experiment {experiment} is deleted; choose another track.experiment, or "
+            f"`MLFLOW_TRACKING_URI={where} mlflow experiments restore -x {found.experiment_id}`"
+        )
     if found is not None:
         return client, found.experiment_id
     location = None if remote else (store / "mlruns").as_uri()
@@ -97,7 +105,11 @@ def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
         tags=[RunTag(key, value) for key, value in all_tags.items()],
     )
     for file, folder in run_files(root):
-        client.log_artifact(run_id, str(root / file), folder)
+        if file == "params.yaml":  # its addresses may hold a password
+            text = (root / file).read_text(encoding="utf-8")
+            client.log_text(run_id, without_secrets(text), file)
+        else:
+            client.log_artifact(run_id, str(root / file), folder)
     client.set_terminated(run_id)
     return run_id
 
