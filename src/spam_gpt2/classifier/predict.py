@@ -44,7 +44,8 @@ class Predictor:
     ) -> Predictor:
         """Load from the folders that the pipeline writes; InputError when it has not run."""
         classifier, card = load_classifier(classifier_dir, weights_dir)
-        return cls(classifier, load_tokenizer(weights_dir), card)
+        tokenizer = load_tokenizer(weights_dir, classifier.gpt2.config.n_vocab)
+        return cls(classifier, tokenizer, card)
 
     def predict(self, texts: Iterable[str]) -> Iterator[Prediction]:
         """A prediction for each text, in order; reads no more than a chunk ahead."""

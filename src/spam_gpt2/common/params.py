@@ -22,6 +22,7 @@ BLOCKS = {"124M": 12, "355M": 24, "774M": 36, "1558M": 48}
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Share = Annotated[Float, Field(ge=0.001, le=0.999)]
 Source = Annotated[str, Field(min_length=1, max_length=4096)]
+Position = Literal["last_token", "last_padded", "first_token", "mean_tokens", "mean_padded"]
 Sources = Annotated[list[Source], Field(min_length=1, max_length=100)]
 
 
@@ -64,7 +65,7 @@ class FetchGPT2(Section):
 
 
 class Classifier(Section):
-    position: Literal["last_token", "last_padded", "first_token", "mean_tokens", "mean_padded"]
+    position: Position
     max_length: Annotated[int, Field(ge=1, le=2**20)] | Literal["context"] | None
     causal: bool
     init: Literal["pretrained", "random"]
@@ -81,7 +82,7 @@ class Finetune(Section):
     lora_alpha: Annotated[Float, Field(gt=0, le=1e6)]
     recipe: Literal["own", "book"]
     reuse_frozen: bool
-    learning_rate: Annotated[Float, Field(gt=0, le=100)]
+    learning_rate: Annotated[Float, Field(gt=0, le=1e30)]  # what diverges is told
     weight_decay: Annotated[Float, Field(ge=0, le=1000)]
     batch_size: Count
     accumulation_steps: Count

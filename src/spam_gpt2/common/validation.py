@@ -89,11 +89,11 @@ def _adapter(kind: Any) -> TypeAdapter:
     return TypeAdapter(kind)
 
 
-def read_checked(path: Path, kind: Any, what: str) -> Any:
+def read_checked(path: Path, kind: Any, what: str, remedy: str = "; run `dvc repro`") -> Any:
     """Read a JSON file and check it against a type: a dataclass or what pydantic takes.
 
     Args:
-        what: the file's kind for the error, e.g. `a plan of this version`.
+        what: what the error says of the file, e.g. `not a plan of this version`.
 
     Raises: InputError with the file, the first wrong key and why.
     """
@@ -104,7 +104,7 @@ def read_checked(path: Path, kind: Any, what: str) -> Any:
         reason = describe_error(error)
     except InputError as error:  # of numbers that do not go together
         reason = str(error)
-    raise InputError(f"{path}: not {what}: {reason}; run `dvc repro`")
+    raise InputError(f"{path}: {what}: {reason}{remedy}")
 
 
 def describe_error(error: ValidationError) -> str:
