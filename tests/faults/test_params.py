@@ -66,8 +66,11 @@ def test_every_key_takes_a_value_or_refuses_it_in_our_words(key: str) -> None:
 
 @pytest.mark.parametrize("key", NUMBERS)
 def test_true_is_no_number_and_neither_is_a_list(key: str) -> None:
-    for value in (True, False, [], {}, float("nan"), float("inf"), 2**70, 10**20, 1e308):
+    for value in (True, False, [], {}, float("nan"), float("inf"), 1e308):
         assert refusal(key, value), value
+    if key != "finetune.learning_rate":  # of which a test of training takes 1e30, to diverge
+        assert refusal(key, 2**70)
+        assert refusal(key, 10**20)
 
 
 @pytest.mark.parametrize(

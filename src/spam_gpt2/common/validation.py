@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from spam_gpt2.common.files import InputError, read_json
+from spam_gpt2.common.text import one_line
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 SHOWN = 60  # characters of a wrong value
@@ -117,6 +118,7 @@ def describe_error(error: ValidationError) -> str:
     unknown = [key for key, found in by_key.items() if _words(found[0]) == UNKNOWN]
     key = (unknown or list(by_key))[0]
     found = by_key[key]
+    key = one_line(key)[:SHOWN]  # a stranger's may be anything
     words = list(dict.fromkeys(map(_words, found)))
     message = words[0] + "".join(f" or {other.removeprefix('must be ')}" for other in words[1:])
     if found[0]["type"] not in WITHOUT_VALUE:
