@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from spam_gpt2.common.console import run_stage
-from spam_gpt2.common.files import read_json
+from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import load_params
 from spam_gpt2.data.sms import read_split
 from spam_gpt2.data.splits import SPLITS
@@ -15,7 +15,7 @@ PREPARED_DIR = Path("data/prepared")
 
 def main() -> None:
     params = load_params()
-    labels = read_json(PREPARED_DIR / "labels.json")
+    labels = read_labels()
     splits = {split: read_split(PREPARED_DIR / f"{split}.csv") for split in SPLITS}
     train = splits["train"]
     model = fit_baseline(train["text"], label_ids(train, labels), params.baseline)

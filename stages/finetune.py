@@ -7,9 +7,10 @@ import pandas as pd
 from spam_gpt2.classifier.artifacts import Card, save_classifier
 from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.console import run_stage
-from spam_gpt2.common.files import InputError, read_json, write_csv, write_json
+from spam_gpt2.common.files import InputError, write_csv, write_json
+from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import load_params
-from spam_gpt2.features.features import load_features
+from spam_gpt2.features.features import check_fit, load_features
 from spam_gpt2.features.plan import load_plan
 from spam_gpt2.figures.charts import save_curves
 from spam_gpt2.gpt2.classifier import trained_tensors
@@ -24,16 +25,18 @@ PLOTS_DIR = Path("plots/finetune")
 def main() -> None:
     params = load_params()
     chosen, settings = params.classifier, params.finetune
-    labels = read_json(Path("data/prepared/labels.json"))
-    plan = load_plan()
+    labels = read_labels()
     compute = Compute.start(params.compute)
     classifier, origin = untrained_classifier(WEIGHTS_DIR, len(labels), chosen, settings)
+    plan = load_plan(classifier.gpt2.config)
     compute.place(classifier)
     train, validation = (
         load_features(FEATURES_DIR / f"{split}.safetensors") for split in ("train", "validation")
     )
     if {train.cut, validation.cut} != {plan.cut}:
         raise InputError(f"{FEATURES_DIR}: not the features that the plan asks for; `dvc repro`")
+    for features in (train, validation):
+        check_fit(features, classifier)
     curves = finetune(classifier, train, validation, settings)
     card = Card(
         labels=labels,

@@ -7,7 +7,8 @@ import pandas as pd
 
 from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.console import run_stage, say
-from spam_gpt2.common.files import read_json, write_csv, write_json
+from spam_gpt2.common.files import write_csv, write_json
+from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import load_params
 from spam_gpt2.data.sms import read_split
 from spam_gpt2.data.splits import SPLITS
@@ -28,7 +29,7 @@ PLOTS_DIR = Path("plots/learning_curve")
 
 
 def main() -> None:
-    params, labels = load_params(), read_json(Path("data/prepared/labels.json"))
+    params, labels = load_params(), read_labels()
     train, test = (read_split(Path(f"data/prepared/{split}.csv")) for split in ("train", "test"))
     features = {s: load_features(Path(f"data/features/{s}.safetensors")) for s in SPLITS}
     actual, runs, compute = label_ids(train, labels), [], Compute.start(params.compute)

@@ -1,5 +1,6 @@
 """What the features depend on, out of all parameters: those with the same plan share them."""
 
+from functools import partial
 from pathlib import Path
 
 from spam_gpt2.common.console import run_stage
@@ -14,13 +15,15 @@ WEIGHTS_DIR = Path("models/gpt2")
 
 def main() -> None:
     config, _ = read_config(WEIGHTS_DIR)
-    save_plan(make_plan(load_params(), config.n_layer, config.n_ctx, longest_training_message))
+    longest = partial(longest_training_message, config.n_vocab)
+    save_plan(make_plan(load_params(), config.n_layer, config.n_ctx, longest))
 
 
-def longest_training_message() -> int:
+def longest_training_message(n_vocab: int) -> int:
     """In tokens."""
     texts = read_split(Path("data/prepared/train.csv"))["text"].tolist()
-    return max(map(len, load_tokenizer(WEIGHTS_DIR).encode_ordinary_batch(texts)))
+    tokenizer = load_tokenizer(WEIGHTS_DIR, n_vocab)
+    return max(map(len, tokenizer.encode_ordinary_batch(texts)))
 
 
 if __name__ == "__main__":

@@ -155,7 +155,9 @@ def test_rows_of_a_csv_file_keep_their_columns(run: Run, encoding: str, line_end
     write_inbox(texts, header=["from", "body"], encoding=encoding, lineterminator=line_end)
     outcome = run("--csv", "inbox.csv", "--column", "body")
     rows = table(outcome.out)
-    pd.testing.assert_frame_equal(rows[["from", "body"]], table(Path("inbox.csv")))
+    written = table(Path("inbox.csv"))
+    written["from"] = "'" + written["from"]  # telephone numbers: the plus would start a formula
+    pd.testing.assert_frame_equal(rows[["from", "body"]], written)
     assert_predicted(rows, texts)
     assert "\r\n" not in outcome.out
     assert (outcome.code, outcome.err) == (0, "")

@@ -14,6 +14,8 @@ from typing import BinaryIO, TextIO
 from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 from spam_gpt2.common.console import one_line_errors, progress, say
 from spam_gpt2.common.files import InputError, whole_file
+from spam_gpt2.common.tables import guard, unguard
+from spam_gpt2.common.text import one_line, visible
 
 DESCRIPTION = "Classify messages with the model that `dvc repro` trained."
 EPILOG = """\
@@ -75,7 +77,8 @@ def run(args: argparse.Namespace) -> None:
         say("Type messages, one a line; Ctrl-D on an empty line ends them.")
     if len(args.text) == 1 and not args.output:
         only = next(predictor.predict(args.text))
-        print(f"{only.label}\t{only.probability:.4f}")
+        label = one_line(only.label) if sys.stdout.isatty() else only.label
+        print(f"{label}\t{only.probability:.4f}")
         return
     if args.output:
         with _output(args.output) as out:
@@ -99,11 +102,13 @@ def _classify(args: argparse.Namespace, predictor: Predictor, out: TextIO) -> No
 def _write(header, rows: Iterable, predictor: Predictor, out: TextIO, tick) -> None:
     """CSV of the given columns, then label, probability and the probability of every label.
 
-    All text is quoted, for the reason in `files.write_csv`.
+    All text is quoted, for the reason in `files.write_csv`. No field starts a formula in a
+    spreadsheet, see `tables.py`; on a terminal, what cannot be seen is escaped instead.
     """
+    field = visible if out.isatty() else guard
     names = [f"probability_{label}" for label in predictor.card.labels]
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow([*header, "label", "probability", *names])
+    writer.writerow(map(field, [*header, "label", "probability", *names]))
     waiting: list[list[str]] = []
 
     def texts() -> Iterator[str]:
@@ -113,7 +118,7 @@ def _write(header, rows: Iterable, predictor: Predictor, out: TextIO, tick) -> N
 
     for prediction in predictor.predict(texts()):
         shares = [round(p, 6) for p in (prediction.probability, *prediction.probabilities)]
-        writer.writerow([*waiting.pop(0), prediction.label, *shares])
+        writer.writerow([*map(field, [*waiting.pop(0), prediction.label]), *shares])
         tick()
 
 
@@ -130,6 +135,7 @@ def _csv_rows(file: BinaryIO, path: Path, column: str) -> Iterator:
         header = next(reader, None)
         if header is None:
             raise InputError(f"{path}: empty; expected a line with the columns' names")
+        header = list(map(unguard, header))
         if column not in header:
             raise InputError(
                 f"{path}: no column {column!r} among {', '.join(map(repr, header))}; name the "
@@ -141,6 +147,7 @@ def _csv_rows(file: BinaryIO, path: Path, column: str) -> Iterator:
         for row in reader:
             if len(row) != len(header):
                 raise InputError(f"{path}: line {line}: {len(row)} fields, expected {len(header)}")
+            row = list(map(unguard, row))
             yield row, row[index]
             line = reader.line_num + 1
     except csv.Error as error:

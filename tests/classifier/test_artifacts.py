@@ -212,32 +212,38 @@ def test_a_card_with_another_number_of_labels_is_refused(tmp_path: Path, tiny_gp
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "problem"),
     [
-        lambda values: values.pop("max_length"),
-        lambda values: values.update(dropout=0.1),
-        lambda values: values.clear(),
+        (lambda values: values.pop("max_length"), "max_length: is missing"),
+        (lambda values: values.pop("tensors_sha256"), "tensors_sha256: is missing"),
+        (lambda values: values.update(dropout=0.1),
+         "dropout: unknown key, misspelt or of another version"),
+        (lambda values: values.update(position="middle", causal=1, labels=["ham", "ham"]),
+         "labels: a label is listed twice (and 2 more)"),
+        (lambda values: values.update(trainable="most"),
+         "trainable: 'most' is not one of head_only, last_block, last_<N>_blocks, all, lora"),
+        (lambda values: values.clear(), "labels: is missing (and 11 more)"),
     ],
-    ids=["a field missing", "a field too many", "empty"],
-)
+)  # fmt: skip
 def test_a_card_of_another_version_is_refused(
-    tmp_path: Path, tiny_gpt2: GPT2, change: Callable[[dict], object]
+    tmp_path: Path, tiny_gpt2: GPT2, change: Callable[[dict], object], problem: str
 ) -> None:
     save_trained(tmp_path, tiny_gpt2)
     edit_card(tmp_path, change)
     assert refusal(tmp_path) == (
-        f"{card_path(tmp_path)}: not a classifier of this version; run `dvc repro`"
+        f"{card_path(tmp_path)}: not a classifier of this version: {problem}; run `dvc repro`"
     )
 
 
-@pytest.mark.parametrize("content", ["[]", "null", "5", '"text"'])
+@pytest.mark.parametrize("content", ["a list", "null", "5", '"text"'])
 def test_a_card_that_is_something_else_is_refused(
     tmp_path: Path, tiny_gpt2: GPT2, content: str
 ) -> None:
     save_trained(tmp_path, tiny_gpt2)
-    card_path(tmp_path).write_text(content)
+    card_path(tmp_path).write_text(content.replace("a list", "[]"))
     assert refusal(tmp_path) == (
-        f"{card_path(tmp_path)}: not a classifier of this version; run `dvc repro`"
+        f"{card_path(tmp_path)}: not a classifier of this version: must hold keys with values, "
+        f"not {content}; run `dvc repro`"
     )
 
 

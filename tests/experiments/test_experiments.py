@@ -133,7 +133,7 @@ def test_a_wrong_params_yaml_is_blamed_itself(tmp_path: Path) -> None:
     params_path.write_text(content)
     with pytest.raises(InputError) as caught:
         load_experiments(write_spec(tmp_path, {"a": {"about": "x"}}), params_path)
-    expected = f"{params_path}: finetune.learning_rate: Input should be greater than 0, not -5"
+    expected = f"{params_path}: finetune.learning_rate: must be above 0, not -5"
     assert str(caught.value).startswith(expected)
 
 

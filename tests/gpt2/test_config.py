@@ -44,22 +44,28 @@ def test_a_width_that_heads_cannot_share_is_refused() -> None:
         GPT2Config(n_vocab=10, n_ctx=8, n_embd=10, n_head=4, n_layer=1)
 
 
+KNOWN = f'"name": "tiny", "weights_sha256": "{"0" * 64}"'
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "problem"),
     [
-        "{}",
-        "[]",
-        "null",
-        '{"name": "tiny", "weights_sha256": "0"}',
-        '{"name": "tiny", "weights_sha256": "0", "hparams": 5}',
-        '{"name": "tiny", "weights_sha256": "0", "hparams": {"n_vocab": 5}}',
-        '{"n_vocab": 11, "n_ctx": 7, "n_embd": 4, "n_head": 2, "n_layer": 2}',
+        ("{}", "name: is missing (and 2 more)"),
+        ("[]", "must hold keys with values, not a list"),
+        ("null", "must hold keys with values, not null"),
+        ('{"name": "tiny", "weights_sha256": "0", "hparams": {}}',
+         'weights_sha256: must match ^[0-9a-f]{64}$, not "0" (and 5 more)'),
+        (f"{{{KNOWN}}}", "hparams: is missing"),
+        (f'{{{KNOWN}, "hparams": 5}}', "hparams: must hold keys with values, not 5"),
+        (f'{{{KNOWN}, "hparams": {{"n_vocab": 5}}}}', "hparams.n_ctx: is missing (and 3 more)"),
+        ('{"n_vocab": 11, "n_ctx": 7, "n_embd": 4, "n_head": 2, "n_layer": 2}',
+         "n_vocab: unknown key, misspelt or of another version (and 7 more)"),
     ],
-)
-def test_a_config_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
+)  # fmt: skip
+def test_a_config_of_something_else_is_refused(tmp_path: Path, content: str, problem: str) -> None:
     path = tmp_path / CONFIG_FILE
     path.write_text(content)
-    expected = f"{path}: not a config of convert_gpt2; run `dvc repro`"
+    expected = f"{path}: not a config of convert_gpt2: {problem}; run `dvc repro`"
     for read in (read_config, load_gpt2):
         with pytest.raises(InputError) as caught:
             read(tmp_path)

@@ -57,7 +57,8 @@ class Predictor:
         """
         classifier, card = load_classifier(classifier_dir, weights_dir)
         Compute.start(settings or best_for(card)).place_frozen(classifier)
-        return cls(classifier, load_tokenizer(weights_dir), card)
+        tokenizer = load_tokenizer(weights_dir, classifier.gpt2.config.n_vocab)
+        return cls(classifier, tokenizer, card)
 
     def predict(self, texts: Iterable[str]) -> Iterator[Prediction]:
         """A prediction for each text, in order; reads no more than a chunk ahead."""

@@ -16,18 +16,24 @@ from tqdm import tqdm
 
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.secrets import without_secrets
+from spam_gpt2.common.text import one_line, visible
 
 TIMINGS_PATH = Path("reports/timings.tsv")
 
 
 def progress(*args: Any, **kwargs: Any) -> tqdm:
     """A progress bar with an estimate on standard error; silent when that is no terminal."""
+    if "desc" in kwargs:  # it may be a file's name in an address
+        kwargs["desc"] = one_line(kwargs["desc"])
     return tqdm(*args, disable=None, dynamic_ncols=True, **kwargs)
 
 
 def say(message: str) -> None:
-    """One line of news on standard error, above any progress bar."""
-    tqdm.write(without_secrets(message), file=sys.stderr)
+    """One line of news on standard error, above any progress bar.
+
+    What cannot be seen in it is shown escaped: it may come from a server or a message.
+    """
+    tqdm.write(visible(without_secrets(message)), file=sys.stderr)
 
 
 def warn(message: str) -> None:
@@ -45,7 +51,7 @@ def exit_with_error(error: InputError | OSError, place: object = "") -> NoReturn
     if isinstance(error, OSError):
         place = error.filename2 or error.filename or place
         text = f"{place}: {error.strerror or error}" if place else text
-    print(f"error: {' '.join(without_secrets(text).split())}", file=sys.stderr)
+    print(f"error: {one_line(without_secrets(text))}", file=sys.stderr)
     raise SystemExit(1)
 
 

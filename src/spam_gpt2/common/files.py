@@ -6,13 +6,17 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spam_gpt2.common.tables import guard, unguard
+
 if TYPE_CHECKING:
     import pandas as pd
+
+JSON_LIMIT = 1 << 26  # bytes; the largest that we write, 300 classes' metrics, have a few MB
 
 
 class InputError(Exception):
@@ -55,14 +59,61 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV with LF line ends, whole or not at all.
 
     All text is quoted: before Python 3.11.9 a carriage return alone would not be, and end the row.
+    What a spreadsheet would run is guarded, see `tables.py`; `read_csv` takes the guard away.
     """
     quoting = csv.QUOTE_NONNUMERIC
+    table = table.rename(columns=guard).map(
+        lambda cell: guard(cell) if isinstance(cell, str) else cell
+    )
     write_text(path, table.to_csv(index=False, lineterminator="\n", quoting=quoting))
 
 
+def read_csv(path: Path, text_columns: Sequence[str]) -> pd.DataFrame:
+    """Read back what `write_csv` wrote, all text of the columns as it was; others are numbers.
+
+    Raises: InputError that names a file which is missing or no such table.
+    """
+    import pandas as pd  # half a second that the others here do without
+
+    kinds = dict.fromkeys(map(guard, text_columns), str)
+    table = _read(path, lambda: pd.read_csv(path, dtype=kinds, keep_default_na=False))
+    table = table.rename(columns=unguard)
+    return table.assign(**{c: table[c].map(unguard) for c in text_columns if c in table})
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file; InputError names the file that is missing or damaged."""
-    return _read(path, lambda: json.loads(path.read_text(encoding="utf-8")))
+    """Read a JSON file; InputError names the file that is missing or damaged.
+
+    What Python's parser takes beyond JSON is damage: NaN, infinities, a key that stands twice.
+    """
+    return _read(path, lambda: _parse_json(path))
+
+
+def _parse_json(path: Path) -> Any:
+    """As `read_json`. Raises: ValueError, OSError."""
+    if path.stat().st_size > JSON_LIMIT:
+        raise ValueError(f"more than {JSON_LIMIT:,} bytes")
+    try:
+        return json.loads(
+            path.read_text(encoding="utf-8"),
+            object_pairs_hook=_distinct,
+            parse_constant=_refuse_constant,
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} stands there twice")
+        found[key] = value
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _read(path: Path, read: Callable[[], Any]) -> Any:

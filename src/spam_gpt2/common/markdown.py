@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+from spam_gpt2.common.text import one_line, visible
 
 LIMIT = 65_000  # characters; GitHub takes 65,536, and whoever posts the comment adds some
 
@@ -16,7 +19,12 @@ def table(header: list[str], rows: Iterable[list[str]]) -> str:
 
 def code(value: object) -> str:
     """Text that is shown as it is, on one line."""
-    return f"`{' '.join(str(value).replace('`', chr(39)).split())}`"
+    return f"`{one_line(str(value)).replace('`', chr(39))}`"
+
+
+def escape(value: object) -> str:
+    """Text that is no markup, whatever it holds, on one line."""
+    return re.sub(r"([\\`*_{}\[\]<>#~$&@!:])", r"\\\1", one_line(str(value)))
 
 
 def details(summary: str, text: str) -> str:
@@ -42,4 +50,4 @@ def fit(sections: list[str], note: str, limit: int = LIMIT) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("\n", " ").replace("|", "\\|")
+    return visible(text.replace("\n", " ")).replace("|", "\\|")

@@ -7,25 +7,29 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from spam_gpt2.common.console import one_line_errors
 from spam_gpt2.common.files import InputError
+from spam_gpt2.common.validation import STRICT, Float, Labels, Seed, describe_error
 
 PARAMS_PATH = Path("params.yaml")
 
 # Blocks of the four sizes that OpenAI published (Radford et al. 2019, table 2).
 BLOCKS = {"124M": 12, "355M": 24, "774M": 36, "1558M": 48}
 
-# YAML 1.1 takes `1e-05`, which DVC writes, for a string: pydantic may turn a string into a float.
-Float = Annotated[float, Field(strict=False, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+# Upper bounds are far beyond what anyone trains on one machine: what is above them is a mistake.
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Share = Annotated[Float, Field(ge=0.001, le=0.999)]
+Source = Annotated[str, Field(min_length=1, max_length=4096)]
+Position = Literal["last_token", "last_padded", "first_token", "mean_tokens", "mean_padded"]
+Sources = Annotated[list[Source], Field(min_length=1, max_length=100)]
 
 
 class Section(BaseModel):
     """A section of `params.yaml`: no unknown keys, no guessing at types."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = STRICT
 
 
 class ComputeSettings(Section):
@@ -35,26 +39,19 @@ class ComputeSettings(Section):
 
 
 class DownloadData(Section):
-    sources: Annotated[list[str], Field(min_length=1)]
+    sources: Sources
 
 
 class Prepare(Section):
-    path: str
-    labels: Annotated[list[str], Field(min_length=2)] | None
+    path: Source
+    labels: Labels | None
     quoting: Literal["none", "default"]
     duplicates: Literal["together", "keep", "drop"]
     balance: bool
     stratify: bool
-    train: Annotated[Float, Field(gt=0, lt=1)]
-    validation: Annotated[Float, Field(gt=0, lt=1)]
+    train: Share
+    validation: Share
     seed: Seed
-
-    @field_validator("labels")
-    @classmethod
-    def _labels_differ(cls, labels: list[str] | None) -> list[str] | None:
-        if labels is not None and len(set(labels)) < len(labels):
-            raise ValueError("a label is listed twice")
-        return labels
 
     @model_validator(mode="after")
     def _leaves_a_test_set(self) -> Prepare:
@@ -68,34 +65,34 @@ class Prepare(Section):
 
 class FetchGPT2(Section):
     size: Literal["124M", "355M", "774M", "1558M"]
-    sources: Annotated[list[str], Field(min_length=1)]
+    sources: Sources
     fallback: Literal["gpt2-mini"] | None
     verify: bool
 
 
 class Classifier(Section):
-    position: Literal["last_token", "last_padded", "first_token", "mean_tokens", "mean_padded"]
-    max_length: Count | Literal["context"] | None
+    position: Position
+    max_length: Annotated[int, Field(ge=1, le=2**20)] | Literal["context"] | None
     causal: bool
     init: Literal["pretrained", "random"]
     init_seed: Seed
 
 
 class ExtractFeatures(Section):
-    batch_tokens: Count
+    batch_tokens: Annotated[int, Field(ge=1, le=2**20)]
 
 
 class Finetune(Section):
-    trainable: str
-    lora_rank: Count
-    lora_alpha: Annotated[Float, Field(gt=0)]
+    trainable: Annotated[str, Field(max_length=50)]
+    lora_rank: Annotated[int, Field(ge=1, le=4096)]
+    lora_alpha: Annotated[Float, Field(gt=0, le=1e6)]
     recipe: Literal["own", "book"]
     reuse_frozen: bool
-    learning_rate: Annotated[Float, Field(gt=0)]
-    weight_decay: Annotated[Float, Field(ge=0)]
+    learning_rate: Annotated[Float, Field(gt=0, le=1e30)]  # what diverges is told
+    weight_decay: Annotated[Float, Field(ge=0, le=1000)]
     batch_size: Count
     accumulation_steps: Count
-    ignore_index: int | None
+    ignore_index: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None
     epochs: Count
     log_every: Count
     seed: Seed
@@ -108,19 +105,19 @@ class Finetune(Section):
 
 
 class Evaluate(Section):
-    confidence: Annotated[Float, Field(gt=0, lt=1)]
-    resamples: Annotated[int, Field(ge=100)]
+    confidence: Annotated[Float, Field(ge=0.01, le=0.9999)]
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
     seed: Seed
 
 
 class Baseline(Section):
-    ngrams: Count
-    inverse_regularization: Annotated[Float, Field(gt=0)]
+    ngrams: Annotated[int, Field(ge=1, le=20)]
+    inverse_regularization: Annotated[Float, Field(gt=0, le=1e9)]
 
 
 class Calibrate(Section):
     false_positive_rate: Annotated[Float, Field(ge=0, lt=1)]
-    bins: Annotated[int, Field(ge=2)]
+    bins: Annotated[int, Field(ge=2, le=1000)]
 
 
 class Robustness(Section):
@@ -135,14 +132,16 @@ class Explain(Section):
 
 
 class LearningCurve(Section):
-    sizes: Annotated[list[Count], Field(min_length=1)]
-    repeats: Count
+    sizes: Annotated[
+        list[Annotated[int, Field(ge=1, le=10**7)]], Field(min_length=1, max_length=100)
+    ]
+    repeats: Annotated[int, Field(ge=1, le=1000)]
     seed: Seed
 
 
 class Track(Section):
     enabled: bool
-    experiment: Annotated[str, Field(min_length=1)]
+    experiment: Annotated[str, Field(min_length=1, max_length=250)]
 
 
 class Params(Section):
@@ -199,7 +198,9 @@ def fitting_blocks(trainable: str, n_layer: int) -> int:
         raise InputError(f"{PARAMS_PATH}: finetune.trainable: {error}") from None
 
 
-def check_ignore_index(ignore_index: int | None, n_classes: int) -> None:
+def check_ignore_index(
+    ignore_index: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None, n_classes: int
+) -> None:
     """Refuse to leave a class out of the loss: nobody means that by `finetune.ignore_index`."""
     if ignore_index is not None and 0 <= ignore_index < n_classes:
         raise InputError(
@@ -214,13 +215,48 @@ def load_params(path: Path = PARAMS_PATH) -> Params:
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file of the project holds. Raises InputError when it is missing or none."""
+    """What a YAML file of the project holds.
+
+    Raises: InputError when it is missing or none, or when a key stands in it twice.
+    """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_keys_differ(node, path)
+        return loader.construct_document(node)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run this in the project's folder") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise InputError(f"{path}: not valid YAML: nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path}: not valid YAML: {error}") from error
+
+
+def _check_keys_differ(root: yaml.Node, path: Path) -> None:
+    """YAML itself forbids it, and PyYAML takes the last one in silence."""
+    waiting, seen = [("", root)], set()
+    while waiting:
+        prefix, node = waiting.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [(prefix, child) for child in node.value]
+        if not isinstance(node, yaml.MappingNode):
+            continue
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            name = key.value if isinstance(key, yaml.ScalarNode) else f"line {line}"
+            if name in lines:
+                raise InputError(
+                    f"{path}: {prefix}{name}: stands there twice, in lines {lines[name]} and "
+                    f"{line}; delete one"
+                )
+            lines[name] = line
+            waiting.append((f"{prefix}{name}.", value))
 
 
 def check_params(values: Any, path: Path = PARAMS_PATH) -> Params:
@@ -231,19 +267,11 @@ def check_params(values: Any, path: Path = PARAMS_PATH) -> Params:
         raise InputError(f"{path}: {describe_error(error)}") from None
 
 
-def describe_error(error: ValidationError) -> str:
-    """The first of the errors in a few words, its key in front."""
-    errors = error.errors()
-    # A key that is mistyped is also missing under its right name: the typo is what helps.
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    branches = ("literal[", "constrained-", "function-", "int", "list[")
-    key = ".".join(str(part) for part in first["loc"] if not str(part).startswith(branches))
-    wording = {
-        "extra_forbidden": "unknown key; see the commented params.yaml for those that exist",
-        "missing": "is missing",
-    }
-    message = wording.get(first["type"]) or first["msg"].removeprefix("Value error, ")
-    if first["type"] not in wording | {"value_error": ""}:
-        message += f", not {first['input']!r}"
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{key}: {message}{more}" if key else f"{message}{more}"
+def main() -> None:
+    """Check the parameters of this folder, before DVC reads them."""
+    with one_line_errors():
+        load_params()
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spam_gpt2.common.files import InputError, write_csv
+from spam_gpt2.common.files import InputError, read_csv, write_csv
 
 HEADER = ("label", "text")
 END = "\0end\0"  # read behind the last line: a quote that is still open takes it in
@@ -96,7 +96,7 @@ def read_split(path: Path) -> pd.DataFrame:
     """Read back a split that `write_split` wrote: columns line, label, text, all text as it is."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; `dvc repro prepare` makes it")
-    return pd.read_csv(path, dtype={"label": str, "text": str}, keep_default_na=False)
+    return read_csv(path, HEADER)
 
 
 def write_split(path: Path, messages: pd.DataFrame) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spam_gpt2.common.files import InputError, write_csv, write_json
+from spam_gpt2.common.files import InputError, read_csv, write_csv, write_json
 from spam_gpt2.common.params import Evaluate
+from spam_gpt2.common.text import plot_text
 from spam_gpt2.evaluation.metrics import (
     classification_metrics,
     confidence_intervals,
@@ -138,17 +139,17 @@ def predictions_table(
     """
     table = messages[["line", "label", "text"]].reset_index(drop=True)
     table.insert(2, "predicted", np.array(labels)[probabilities.argmax(1)])
-    for k, label in enumerate(labels):
-        rounded = [float(f"{probability:.9g}") for probability in probabilities[:, k]]
-        table.insert(3 + k, f"probability_{label}", np.array(rounded, dtype=np.float64))
-    return table
+    rounded = [[float(f"{p:.9g}") for p in row] for row in probabilities.tolist()]
+    names = [f"probability_{label}" for label in labels]
+    shares = pd.DataFrame(np.array(rounded).reshape(-1, len(labels)), columns=names)
+    return pd.concat([table.iloc[:, :3], shares, table.iloc[:, 3:]], axis=1)
 
 
 def read_predictions(path: Path, labels: list[str]) -> Predicted:
     """Read back what `predictions_table` holds. Raises InputError for a file of other labels."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; `dvc repro` makes it")
-    table = pd.read_csv(path, dtype={"label": str, "text": str}, keep_default_na=False)
+    table = read_csv(path, ("label", "predicted", "text"))
     columns = [f"probability_{label}" for label in labels]
     if not {"line", "label", "text", *columns} <= set(table.columns):
         raise InputError(f"{path}: no predictions for {', '.join(labels)}; run `dvc repro`")
@@ -156,7 +157,7 @@ def read_predictions(path: Path, labels: list[str]) -> Predicted:
 
 
 def _pairs(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    names = np.array(labels)
+    names = np.array([plot_text(label) for label in labels])
     return pd.DataFrame({"actual": names[actual], "predicted": names[probabilities.argmax(1)]})
 
 

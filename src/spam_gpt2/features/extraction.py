@@ -9,14 +9,14 @@ from typing import Any
 import tiktoken
 import torch
 
-from spam_gpt2.common.files import read_json
+from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.data.sms import read_split
 from spam_gpt2.features.features import Features, extract_features
 from spam_gpt2.features.plan import Plan, load_plan
 from spam_gpt2.gpt2.classifier import GPT2Classifier
 from spam_gpt2.gpt2.compute import Compute
-from spam_gpt2.gpt2.config import Origin
+from spam_gpt2.gpt2.config import Origin, read_config
 from spam_gpt2.gpt2.messages import encode_messages
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import build_gpt2
@@ -41,14 +41,14 @@ class Extraction:
     def prepare(cls, batch_tokens: int, settings: ComputeSettings) -> Extraction:
         """Load what the plan needs, where it is to compute."""
         compute = Compute.start(settings)
-        plan = load_plan()
-        labels = read_json(PREPARED_DIR / "labels.json")
+        config, _ = read_config(WEIGHTS_DIR)
+        plan, labels = load_plan(config), read_labels()
         gpt2, origin = build_gpt2(WEIGHTS_DIR, plan.init, plan.init_seed)
         # Only where features depend on the position does the plan say which it is.
         position = plan.position or "last_token"
         classifier = GPT2Classifier(gpt2, len(labels), position, plan.causal)
         compute.place_frozen(classifier)
-        tokenizer = load_tokenizer(WEIGHTS_DIR)
+        tokenizer = load_tokenizer(WEIGHTS_DIR, config.n_vocab)
         return cls(classifier, tokenizer, labels, origin, plan, batch_tokens, compute)
 
     def run(self, split_path: Path) -> Features:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,15 @@ from spam_gpt2.gpt2.classifier import GPT2Classifier
 from spam_gpt2.gpt2.messages import Messages, concatenate, pad, rows_of, token_batches
 from spam_gpt2.gpt2.weights import load_tensors, save_tensors
 
+# Type and number of dimensions of each tensor in the file.
+KINDS = {
+    "tokens": (torch.int64, 1),
+    "offsets": (torch.int64, 1),
+    "rows": (torch.int64, 1),
+    "labels": (torch.int64, 1),
+    "cut": (torch.int64, 0),
+    "hidden": (torch.float32, 2),
+}
 BATCH_TOKENS = 1024  # when nothing is trained: enough for full speed, and fits the cache
 
 
@@ -107,6 +117,7 @@ def all_logits(classifier: GPT2Classifier, features: Features) -> Tensor:
 
     Each distinct message runs once.
     """
+    check_fit(features, classifier)
     lengths = features.messages.lengths
     first_row = torch.empty(len(lengths), dtype=torch.int64)
     first_row[features.messages.rows] = torch.arange(len(features))
@@ -137,14 +148,69 @@ def save_features(path: Path, features: Features) -> None:
 
 
 def load_features(path: Path) -> Features:
-    """Memory-map what `save_features` wrote. Raises InputError for another file."""
+    """Memory-map what `save_features` wrote.
+
+    Raises: InputError for another file, or one whose tensors do not go together.
+    """
     tensors = load_tensors(path)
-    try:
-        messages = Messages(tensors["tokens"], tensors["offsets"], tensors["rows"])
-        labels, cut = tensors["labels"], int(tensors["cut"])
-    except KeyError as error:
-        raise InputError(f"{path}: no tensor {error}; `dvc repro extract_features`") from None
+    for name in sorted(KINDS.keys() - {"hidden"} - tensors.keys()):
+        raise InputError(f"{path}: no tensor {name!r}; `dvc repro extract_features`")
+    for problem in _problems(tensors):
+        raise InputError(f"{path}: tensor {problem}; `dvc repro extract_features`")
+    messages = Messages(tensors["tokens"], tensors["offsets"], tensors["rows"])
+    labels, cut = tensors["labels"], int(tensors["cut"])
     hidden = tensors.get("hidden")
     one_row_each = hidden is not None and len(hidden) == len(messages.lengths)
     offsets = torch.arange(len(messages.offsets)) if one_row_each else messages.offsets
     return Features(messages, labels, cut, hidden, offsets)
+
+
+def _problems(tensors: dict[str, Tensor]) -> Iterator[str]:
+    """What is wrong with a file's tensors, the name in front: later checks need earlier ones."""
+    for name, tensor in tensors.items():
+        if name not in KINDS:
+            yield f"{name} has no place here"
+        elif (tensor.dtype, tensor.dim()) != KINDS[name]:
+            yield f"{name} is {tensor.dtype} of {tensor.dim()} dimensions"
+    tokens, offsets, rows, labels, cut = (tensors[name] for name in list(KINDS)[:5])
+    lengths = offsets.diff()
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(tokens) or (lengths < 1).any():
+        yield "offsets does not divide the tokens into messages"
+    if len(rows) != len(labels):
+        yield f"labels has {len(labels)} entries for {len(rows)} messages"
+    for name, values, end in (
+        ("rows", rows, len(lengths)),
+        ("tokens", tokens, 2**31),  # which token a model knows is checked with the model
+        ("labels", labels, 2**31),
+    ):
+        if len(values) and (values.min() < 0 or values.max() >= end):
+            yield f"{name} has values that are out of range"
+    hidden = tensors.get("hidden")
+    if (hidden is None) != (cut == 0):
+        yield f"cut is {int(cut)}, which does not go with the others"
+    if hidden is not None and len(hidden) not in (len(tokens), len(lengths)):
+        yield f"hidden has {len(hidden)} rows for {len(tokens)} tokens"
+    if hidden is not None and not torch.isfinite(hidden).all():
+        yield "hidden has values that are no finite numbers"
+
+
+def check_fit(features: Features, classifier: GPT2Classifier) -> None:
+    """Raises: InputError when features are of another model or of other classes."""
+    config, hidden = classifier.gpt2.config, features.hidden
+    for name, found, end in (
+        ("token", features.messages.tokens, config.n_vocab),
+        ("class", features.labels, classifier.head.out_features),
+    ):
+        if len(found) and int(found.max()) >= end:
+            raise InputError(
+                f"data/features: {name} {int(found.max())} of {end} that the model knows; "
+                "`dvc repro extract_features`"
+            )
+    width = config.n_embd if hidden is None else hidden.shape[1]
+    if features.cut > config.n_layer or width != config.n_embd:
+        raise InputError("data/features: of another model; `dvc repro extract_features`")
+    if len(features.messages.lengths) and int(features.messages.lengths.max()) > config.n_ctx:
+        raise InputError(
+            f"data/features: a message has more than {config.n_ctx} tokens, the model's context; "
+            "`dvc repro extract_features`"
+        )

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
-from spam_gpt2.common.files import InputError, read_json, write_json
-from spam_gpt2.common.params import Params, fitting_blocks
+from pydantic import Field
+
+from spam_gpt2.common.files import InputError, write_json
+from spam_gpt2.common.params import Params, Position, fitting_blocks
+from spam_gpt2.common.validation import STRICT, Seed, read_checked
+from spam_gpt2.gpt2.config import GPT2Config
 
 PLAN_PATH = Path("data/features/plan.json")
 
@@ -16,13 +21,15 @@ PLAN_PATH = Path("data/features/plan.json")
 class Plan:
     """How messages are cut, and what is computed of them before anything is trained."""
 
-    cut: int  # the first block that is trained, or n_layer; see `GPT2Classifier`
-    max_length: int  # tokens
+    __pydantic_config__ = STRICT
+
+    cut: Annotated[int, Field(ge=0)]  # the first block that is trained; see `GPT2Classifier`
+    max_length: Annotated[int, Field(ge=1)]  # tokens
     pad: bool  # whether messages are filled up to max_length
     causal: bool
-    init: str
-    init_seed: int | None  # null: the weights are not random
-    position: str | None  # which output decides; null where the features do not depend on it
+    init: Literal["pretrained", "random"]
+    init_seed: Seed | None  # null: the weights are not random
+    position: Position | None  # which output decides; null where the features do not depend on it
 
 
 def make_plan(params: Params, n_layer: int, n_ctx: int, longest: Callable[[], int]) -> Plan:
@@ -74,9 +81,18 @@ def save_plan(plan: Plan) -> None:
     write_json(PLAN_PATH, asdict(plan))
 
 
-def load_plan() -> Plan:
-    """Read the plan. Raises InputError when it is missing or of another version."""
-    try:
-        return Plan(**read_json(PLAN_PATH))
-    except TypeError:
-        raise InputError(f"{PLAN_PATH}: not a plan of this version; run `dvc repro`") from None
+def load_plan(config: GPT2Config | None = None) -> Plan:
+    """Read the plan.
+
+    Raises: InputError when it is missing, of another version, or not for a model of this size.
+    """
+    plan = read_checked(PLAN_PATH, Plan, "not a plan of this version")
+    for key, most in (("cut", "n_layer"), ("max_length", "n_ctx")):
+        if config and getattr(plan, key) > getattr(config, most):
+            raise InputError(
+                f"{PLAN_PATH}: {key}: {getattr(plan, key)} is more than the model's {most} "
+                f"{getattr(config, most)}; run `dvc repro`"
+            )
+    if plan.init == "random" and plan.init_seed is None:
+        raise InputError(f"{PLAN_PATH}: init_seed: random weights need one; run `dvc repro`")
+    return plan

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from spam_gpt2.common.files import InputError, read_json, write_json, write_text
+from spam_gpt2.common.validation import read_checked
 from spam_gpt2.gpt2.config import VOCABULARY_FILES, GPT2Config
 from spam_gpt2.gpt2.model import expected_shapes
 
@@ -64,12 +65,8 @@ def openai_name(name: str) -> str:
 
 def read_hparams(checkpoint_dir: Path) -> GPT2Config:
     """The model's size from `hparams.json`; InputError when it is not OpenAI's five numbers."""
-    path = checkpoint_dir / "hparams.json"
-    values = read_json(path)
-    try:
-        return GPT2Config(**values)
-    except TypeError:
-        raise InputError(f"{path}: expected n_vocab, n_ctx, n_embd, n_head, n_layer") from None
+    what = "expected n_vocab, n_ctx, n_embd, n_head, n_layer"
+    return read_checked(checkpoint_dir / "hparams.json", GPT2Config, what, remedy="")
 
 
 def read_checkpoint(checkpoint_dir: Path) -> tuple[GPT2Config, dict[str, np.ndarray]]:

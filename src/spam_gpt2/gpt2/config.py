@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from spam_gpt2.common.files import InputError, read_json
+from pydantic import Field
+
+from spam_gpt2.common.files import InputError
+from spam_gpt2.common.validation import STRICT, Digest, Name, read_checked
 
 VOCABULARY_FILES = ("encoder.json", "vocab.bpe")
 CONFIG_FILE = "config.json"
+# Several times OpenAI's largest: beyond this, a file is damaged or means harm, and would have
+# gigabytes allocated before anything else shows it.
+MOST_PARAMETERS = 10**10
 
 
 @dataclass(frozen=True)
@@ -18,11 +25,13 @@ class GPT2Config:
     The letters are those that shapes have in `model.py`.
     """
 
-    n_vocab: int  # V
-    n_ctx: int  # C
-    n_embd: int  # D
-    n_head: int  # H
-    n_layer: int
+    __pydantic_config__ = STRICT
+
+    n_vocab: Annotated[int, Field(ge=1, le=2**20)]  # V
+    n_ctx: Annotated[int, Field(ge=1, le=2**17)]  # C
+    n_embd: Annotated[int, Field(ge=1, le=2**15)]  # D
+    n_head: Annotated[int, Field(ge=1, le=2**15)]  # H
+    n_layer: Annotated[int, Field(ge=1, le=1000)]
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -31,6 +40,10 @@ class GPT2Config:
         if self.n_embd % self.n_head:
             raise InputError(
                 f"hparams: n_embd {self.n_embd} is not a multiple of n_head {self.n_head}"
+            )
+        if self.n_parameters > MOST_PARAMETERS:
+            raise InputError(
+                f"hparams: {self.n_parameters:,} parameters in all, more than {MOST_PARAMETERS:,}"
             )
 
     @property
@@ -49,11 +62,18 @@ class Origin:
     sha256: str
 
 
+@dataclass(frozen=True)
+class _ConfigFile:
+    """What `config.json` holds."""
+
+    __pydantic_config__ = STRICT
+
+    name: Name
+    weights_sha256: Digest
+    hparams: GPT2Config
+
+
 def read_config(weights_dir: Path) -> tuple[GPT2Config, Origin]:
     """Size and origin of the weights in a folder, without reading the weights."""
-    path = weights_dir / CONFIG_FILE
-    values = read_json(path)
-    try:
-        return GPT2Config(**values["hparams"]), Origin(values["name"], values["weights_sha256"])
-    except (KeyError, TypeError):
-        raise InputError(f"{path}: not a config of convert_gpt2; run `dvc repro`") from None
+    found = read_checked(weights_dir / CONFIG_FILE, _ConfigFile, "not a config of convert_gpt2")
+    return found.hparams, Origin(found.name, found.weights_sha256)

@@ -228,6 +228,8 @@ def gpt2_from_weights(config: GPT2Config, weights: Mapping[str, Tensor]) -> GPT2
         found = tuple(weights[name].shape)
         if found != shape:
             raise InputError(f"weights: tensor {name} has shape {found}, expected {shape}")
+        if weights[name].dtype != torch.float32:
+            raise InputError(f"weights: tensor {name} is {weights[name].dtype}, expected float32")
     with torch.device("meta"):
         model = GPT2(config)
     model.load_state_dict(dict(weights), assign=True)

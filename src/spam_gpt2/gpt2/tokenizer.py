@@ -13,6 +13,7 @@ from spam_gpt2.common.files import InputError, sha256_of
 from spam_gpt2.gpt2.config import VOCABULARY_FILES
 
 END_OF_TEXT = "<|endoftext|>"
+LIMIT = 1 << 26  # bytes; OpenAI's have one million
 
 
 def load_tokenizer(vocabulary_dir: Path, n_vocab: int | None = None) -> tiktoken.Encoding:
@@ -28,6 +29,8 @@ def load_tokenizer(vocabulary_dir: Path, n_vocab: int | None = None) -> tiktoken
     for path in (encoder_path, bpe_path):
         if not path.is_file():
             raise InputError(f"{path}: no such file; `dvc repro convert_gpt2` brings it")
+        if path.stat().st_size > LIMIT:
+            raise InputError(f"{path}: more than {LIMIT:,} bytes; this is no vocabulary of GPT-2")
     try:
         # tiktoken keeps a copy by path; the digests make it read again when the file has changed.
         ranks = data_gym_to_mergeable_bpe_ranks(
@@ -36,15 +39,17 @@ def load_tokenizer(vocabulary_dir: Path, n_vocab: int | None = None) -> tiktoken
         end_of_text = json.loads(encoder_path.read_text(encoding="utf-8"))[END_OF_TEXT]
         if end_of_text != len(ranks):
             raise ValueError(f"{END_OF_TEXT} is {end_of_text!r}, not the id after the last merge")
-    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError
+    ) as error:  # fmt: skip
         raise InputError(
             f"{vocabulary_dir}: vocab.bpe and encoder.json are damaged or do not belong together; "
             "`dvc repro --force fetch_gpt2` fetches them again"
         ) from error
     if n_vocab not in (None, len(ranks) + 1):
         raise InputError(
-            f"{vocabulary_dir}: the vocabulary has {len(ranks) + 1:,} tokens, but the model in "
-            f"hparams.json {n_vocab:,}; take all seven files from one checkpoint"
+            f"{vocabulary_dir}: the vocabulary has {len(ranks) + 1:,} tokens, but the model "
+            f"{n_vocab:,}; take vocabulary and weights from one checkpoint"
         )
     return tiktoken.Encoding(
         name="gpt2",

@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from spam_gpt2.common.files import InputError, sha256_of, whole_file, write_json
+from spam_gpt2.common.verified import is_verified, remember
 from spam_gpt2.gpt2.config import CONFIG_FILE, VOCABULARY_FILES, GPT2Config, Origin, read_config
 from spam_gpt2.gpt2.model import GPT2, gpt2_from_weights, init_weights
 
@@ -49,7 +51,11 @@ def save_weights(
     name: str,
     vocabulary_dir: Path,
 ) -> None:
-    """Write a weights folder; `config.json` comes last and names the weights and their digest."""
+    """Write a weights folder; `config.json` comes last and names the weights and their digest.
+
+    Raises: InputError for a weight that is NaN or infinite, before anything is written.
+    """
+    check_finite(weights, vocabulary_dir)
     save_tensors(out_dir / WEIGHTS_FILE, weights)
     for file in VOCABULARY_FILES:
         with whole_file(out_dir / file) as beside_path:
@@ -63,7 +69,37 @@ def save_weights(
 def load_gpt2(weights_dir: Path) -> tuple[GPT2, Origin]:
     """The model on memory-mapped weights, and which weights they are."""
     config, origin = read_config(weights_dir)
-    return gpt2_from_weights(config, load_tensors(weights_dir / WEIGHTS_FILE)), origin
+    path = weights_dir / WEIGHTS_FILE
+    tensors = load_tensors(path)
+    model = gpt2_from_weights(config, tensors)
+    verify_tensors(path, tensors, origin.sha256)
+    return model, origin
+
+
+def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raises: InputError that names the first tensor with a NaN or an infinity."""
+    for name, tensor in tensors.items():
+        # Any of them makes the sum one; what overflows is looked at one by one.
+        if tensor.is_floating_point() and not (
+            torch.isfinite(tensor.detach().sum()) or torch.isfinite(tensor.detach()).all()
+        ):
+            raise InputError(f"{path}: tensor {name} has values that are no finite numbers")
+
+
+def verify_tensors(path: Path, tensors: Mapping[str, Tensor], sha256: str) -> None:
+    """Check a tensors file's digest and that all its numbers are finite, once a file version.
+
+    Raises: InputError.
+    """
+    if is_verified(path, sha256):
+        return
+    if sha256_of(path) != sha256:
+        raise InputError(
+            f"{path}: not the file that was written, by its SHA-256; "
+            "`dvc checkout --force` or `dvc repro` brings it back"
+        )
+    check_finite(tensors, path)
+    remember(path, sha256)
 
 
 def random_gpt2(config: GPT2Config, seed: int) -> GPT2:

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from spam_gpt2.common.markdown import table
+from spam_gpt2.common.markdown import code, escape, table
+from spam_gpt2.common.text import one_line
 from spam_gpt2.reporting.summary import FIGURES, STAND_IN
 
 COLLECTION = "https://archive.ics.uci.edu/dataset/228/sms+spam+collection"
@@ -70,7 +71,7 @@ def _head(gpt2: dict[str, Any], params: dict[str, Any]) -> str:
 
 def _messages_name(params: dict[str, Any]) -> str:
     path = params["prepare"]["path"]
-    messages = "SMS Spam Collection" if _is_collection(params) else Path(path).name
+    messages = "SMS Spam Collection" if _is_collection(params) else one_line(Path(path).name)
     return f"{messages}, test split of seed {params['prepare']['seed']}"
 
 
@@ -83,7 +84,7 @@ def _what(gpt2: dict[str, Any], training: dict[str, Any], params: dict[str, Any]
         f"batches of {finetune['batch_size']}, seed {finetune['seed']}; on {training['device']}, "
         f"{training['precision']}).\n\n"
         f"- weights: {gpt2['weights']}, SHA-256 `{gpt2['weights_sha256']}`\n"
-        f"- classes: {', '.join(gpt2['labels'])}"
+        f"- classes: {', '.join(map(escape, gpt2['labels']))}"
     )
     if STAND_IN in gpt2["weights"]:
         text += (
@@ -99,7 +100,8 @@ def _use(labels: list[str]) -> str:
         "```console\n"
         '$ python -m spam_gpt2 "You have won a £2000 prize, call now"\n'
         "```\n\n"
-        f"Meant for sorting short English text messages into {' and '.join(labels)}, for teaching "
+        "Meant for sorting short English text messages into "
+        f"{' and '.join(map(escape, labels))}, for teaching "
         "and for comparing ways of fine-tuning. Not meant to delete messages that nobody looks at, "
         "to judge people, or for e-mail and other languages, on which it was never tested."
     )
@@ -127,7 +129,7 @@ def _results(
         if isinstance(rate, dict):
             low, high = rate["interval"]
             text += (
-                f"\n\nOf {rate['messages']:,} further {label} messages, "
+                f"\n\nOf {rate['messages']:,} further {escape(label)} messages, "
                 f"{rate['false_positive_rate']:.1%} are taken for another class "
                 f"({low:.1%} to {high:.1%})."
             )
@@ -144,7 +146,7 @@ def _data(data: dict[str, Any], labels: list[str], params: dict[str, Any]) -> st
         [name, *(f"{counts[label]:,}" for label in labels), f"{counts['total']:,}"]
         for name, counts in data["splits"].items()
     ]
-    source = f"`{params['prepare']['path']}`"
+    source = code(params["prepare"]["path"])
     if _is_collection(params):
         source = (
             f"[SMS Spam Collection]({COLLECTION}) (Almeida, Hidalgo, Yamakami 2011): English and "
@@ -152,7 +154,7 @@ def _data(data: dict[str, Any], labels: list[str], params: dict[str, Any]) -> st
         )
     balanced = ", balanced by downsampling" * params["prepare"]["balance"]
     total = f"{data['messages']['total']:,} messages in all{balanced}"
-    return f"{source}, {total}.\n\n{table(['split', *labels, 'all'], rows)}"
+    return f"{source}, {total}.\n\n{table(['split', *map(escape, labels), 'all'], rows)}"
 
 
 def _is_collection(params: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from spam_gpt2.common.console import one_line_errors, say
 from spam_gpt2.common.files import InputError, write_text
-from spam_gpt2.common.markdown import code, fit, table, warning
+from spam_gpt2.common.markdown import code, escape, fit, table, warning
 from spam_gpt2.figures.confusion import save_confusion_matrix
 from spam_gpt2.reporting.pr_sections import (
     NOTHING,
@@ -86,7 +86,7 @@ def weights_of(results: Results) -> str:
     """Name and digest of the weights behind the results of GPT-2, in Markdown."""
     gpt2 = results.metrics.get(MAIN, {})
     digest = gpt2.get("weights_sha256", "")[:12]
-    return " ".join([gpt2.get("weights", ""), *([code(digest)] if digest else [])])
+    return " ".join([escape(gpt2.get("weights", "")), *([code(digest)] if digest else [])])
 
 
 def same_test_set(before: Results, after: Results) -> bool | None:

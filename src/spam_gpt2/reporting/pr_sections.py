@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from spam_gpt2.common.markdown import code, details, table
+from spam_gpt2.common.markdown import code, details, escape, table
 from spam_gpt2.common.nested import flat
+from spam_gpt2.common.text import one_line
 from spam_gpt2.evaluation.metrics import share_interval
 from spam_gpt2.reporting.revisions import ABSENT, Results
 from spam_gpt2.reporting.summary import FIGURES
@@ -43,7 +45,7 @@ class Pair:
     def title(self) -> str:
         """What made the figures; of two, both."""
         names = [side.get("weights", side.get("model")) for side in self.sides]
-        return " → ".join(dict.fromkeys(filter(None, names))) or self.stem
+        return escape(" → ".join(dict.fromkeys(map(str, filter(None, names)))) or self.stem)
 
     def part(self, key: str) -> tuple[Metrics, Metrics]:
         """What both sides hold under a key, empty where it is missing."""
@@ -173,13 +175,15 @@ def confusion_section(matrices: list[Matrix]) -> str:
     unchanged: dict[str, list[str]] = {}
     for title, split, text in matrices:
         if text:
-            (shown if split == "test" else folded).append(f"**{title}, {split}**\n\n{text}")
+            (shown if split == "test" else folded).append(f"**{title}, {escape(split)}**\n\n{text}")
         else:
             unchanged.setdefault(title, []).append(split)
     if folded:
         shown.append(details("Other splits", "\n\n".join(folded)))
     if unchanged:
-        names = [f"{title} ({', '.join(splits)})" for title, splits in unchanged.items()]
+        names = [
+            f"{title} ({', '.join(map(escape, splits))})" for title, splits in unchanged.items()
+        ]
         shown.append(f"Unchanged: {', '.join(names)}.")
     return "\n\n".join([*shown, "As pictures: `before/` and `after/` in `pr-report`."])
 
@@ -192,7 +196,8 @@ def metrics_sections(pairs: list[Pair]) -> Iterator[str]:
         rows = [[code(key), *comparison(key, old, new)] for key in changed_keys(old, new)]
         if rows:
             state = "" if old and new else " (new)" if new else " (gone)"
-            summary = f"<code>metrics/{pair.stem}.json</code>{state}: {len(rows)} changed"
+            file = html.escape(one_line(f"metrics/{pair.stem}.json"))
+            summary = f"<code>{file}</code>{state}: {len(rows)} changed"
             yield details(summary, table(["metric", *SIDES, "change"], rows))
 
 

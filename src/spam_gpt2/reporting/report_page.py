@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from spam_gpt2.common.text import visible
 from spam_gpt2.reporting.summary import FIGURES, STAND_IN
 
 TEMPLATE = "report.html.j2"
@@ -29,6 +30,7 @@ def render_report(context: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
     environment = Environment(
         loader=PackageLoader("spam_gpt2.reporting", "."),
         autoescape=True,
+        finalize=_visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -37,6 +39,12 @@ def render_report(context: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
     environment.globals["picture"] = lambda name, about: _picture(pictures[name], about)
     context = {**context, "figures": FIGURES, "is_stand_in": STAND_IN in context["gpt2"]["weights"]}
     return environment.get_template(TEMPLATE).render(context)
+
+
+def _visible(value: Any) -> Any:
+    """What a message holds and nobody would see, or would see other things for."""
+    is_text = isinstance(value, str) and not hasattr(value, "__html__")
+    return visible(value, keep="\t\n\r") if is_text else value
 
 
 def leak(experiments: list[dict[str, str]]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from spam_gpt2.common.console import one_line_errors
 from spam_gpt2.common.files import read_json
+from spam_gpt2.common.text import visible
 
 FIGURES = ("accuracy", "precision", "recall", "f1", "roc_auc", "loss")
 STAND_IN = "gpt2-mini"
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--holdout", action="store_true", help="only the hold-out's line")
     args = parser.parse_args()
     with one_line_errors():
-        print((holdout if args.holdout else results)(Path()))
+        print(visible((holdout if args.holdout else results)(Path()), keep="\n"))
 
 
 if __name__ == "__main__":

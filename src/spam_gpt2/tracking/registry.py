@@ -20,6 +20,7 @@ from spam_gpt2.common.console import one_line_errors, progress, say
 from spam_gpt2.common.files import InputError, read_json
 from spam_gpt2.common.params import Params, load_params
 from spam_gpt2.common.secrets import without_secrets
+from spam_gpt2.common.text import visible
 from spam_gpt2.data.sms import read_split
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.evaluation import label_ids
@@ -110,11 +111,12 @@ def register(params: Params, name: str = MODEL_NAME, *, force: bool = False) -> 
             run_id = run_id or log_run(Path(), params.model_dump(), params.track.experiment)
             model_id = log_model(experiment_id, run_id, labels)
             version = add_version(client, name, model_id, facts)
-            print(f"{name}: version {version.version} is registered ({version.description})")
+            registered = f"version {version.version} is registered ({version.description})"
+            print(visible(f"{name}: {registered}"))
         else:
             update_facts(client, version, facts)
             print(f"{name}: version {version.version} is this very classifier; nothing was added")
-        print(choose_champion(client, version, force=force))
+        print(visible(choose_champion(client, version, force=force)))
 
 
 def serve(params: Params, name: str, port: int, host: str = HOST) -> None:
