@@ -2,24 +2,21 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from spam_gpt2.classifier.artifacts import Card, save_classifier
 from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.console import run_stage
-from spam_gpt2.common.files import InputError, write_csv, write_json
+from spam_gpt2.common.files import InputError, write_json
 from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import load_params
 from spam_gpt2.features.features import check_fit, load_features
 from spam_gpt2.features.plan import load_plan
-from spam_gpt2.figures.charts import save_curves
+from spam_gpt2.figures.training import save_training_curves
 from spam_gpt2.gpt2.classifier import trained_tensors
 from spam_gpt2.gpt2.compute import Compute
-from spam_gpt2.training.training import Curves, finetune
+from spam_gpt2.training.training import finetune
 
 WEIGHTS_DIR = Path("models/gpt2")
 FEATURES_DIR = Path("data/features")
-PLOTS_DIR = Path("plots/finetune")
 
 
 def main() -> None:
@@ -54,7 +51,7 @@ def main() -> None:
         **compute.describe(),
     )
     save_classifier(Path("models/classifier"), classifier, card)
-    write_curves(curves)
+    save_training_curves(Path("plots/finetune"), curves.steps, curves.epochs)
     trained = trained_tensors(classifier).values()
     summary = {
         "weights": origin.name,
@@ -64,18 +61,6 @@ def main() -> None:
         **{name: curves.steps[-1][name] for name in ("train_loss", "validation_loss")},
     }
     write_json(Path("metrics/training.json"), summary)
-
-
-def write_curves(curves: Curves) -> None:
-    """Loss by step and accuracy by epoch, as CSV and as pictures."""
-    for name, points, x in (("loss", curves.steps, "step"), ("accuracy", curves.epochs, "epoch")):
-        table = pd.DataFrame(points)
-        write_csv(PLOTS_DIR / f"{name}.csv", table)
-        lines = {
-            split: (table[x].to_numpy(), table[f"{split}_{name}"].to_numpy())
-            for split in ("train", "validation")
-        }
-        save_curves(PLOTS_DIR / f"{name}.png", lines, title=name.capitalize(), x=x, y=name)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def test_labels_are_escaped_in_the_model_card(text: str) -> None:
     counts = {label: 1 for label in labels} | {"total": 2}
     data = {"splits": {"train": counts}, "messages": {"total": 2}}
     gpt2 = {"weights": "w", "weights_sha256": "0", "labels": labels}
-    training = {"trainable_parameters": 1}
+    training = {"trainable_parameters": 1, "device": "cpu", "precision": "float32"}
     parts = _data(data, labels, params), _what(gpt2, training, params), _use(labels)
     kinds = {"p", "a", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "code", "pre"}
     for part in parts:
