@@ -103,6 +103,9 @@ def scale_head(root: Path, factor: float) -> None:
     for name in ("head.weight", "head.bias"):
         tensors[name] = tensors[name] * factor
     save_file(tensors, root / TENSORS)
+    card = json.loads((root / CARD).read_text(encoding="utf-8"))
+    card["tensors_sha256"] = digest(root / TENSORS)
+    (root / CARD).write_text(json.dumps(card), encoding="utf-8")
 
 
 def evaluate(root: Path) -> dict[str, float]:
