@@ -2,7 +2,13 @@
 
 import os
 
-# Before torch is imported anywhere: threads that wait for each other soon sleep. They spin by
-# default, for 200 ms and more, and on a busy machine take the core from those that they wait for.
-for _variable, _value in (("GOMP_SPINCOUNT", "10000"), ("KMP_BLOCKTIME", "1")):
-    os.environ.setdefault(_variable, _value)  # GNU's OpenMP; Intel's and LLVM's, in milliseconds
+# For the libraries below torch, so before torch is imported anywhere. Threads that wait for each
+# other soon sleep: they spin by default, and on a busy machine take the core from those that they
+# wait for (GNU's OpenMP; Intel's and LLVM's, in milliseconds). oneDNN keeps fewer kernels: batches
+# differ in size, and each size has kernels of its own.
+for _variable, _value in (
+    ("GOMP_SPINCOUNT", "10000"),
+    ("KMP_BLOCKTIME", "1"),
+    ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64"),
+):
+    os.environ.setdefault(_variable, _value)

@@ -34,10 +34,21 @@ def test_a_packed_model_answers_the_same(tiny_gpt2: GPT2, position: str) -> None
     classifier = GPT2Classifier(tiny_gpt2, 2, position)
     expected = logits(copy.deepcopy(classifier).double())
     pack(classifier.requires_grad_(False))
+    found = logits(classifier)
     kinds = [type(module) for module in classifier.modules()]
     assert kinds.count(PackedFeedForward) == 3
     assert kinds.count(Linear) == 1  # query, key and value of the last block
-    torch.testing.assert_close(logits(classifier).double(), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-4)
+
+
+@needs_kernels
+def test_blocks_that_nobody_runs_are_not_packed(tiny_gpt2: GPT2) -> None:
+    classifier = GPT2Classifier(tiny_gpt2, 2, "last_token").requires_grad_(False)
+    pack(classifier)
+    with torch.inference_mode():
+        classifier.above(torch.randn(sum(LENGTHS), 32), runs_of(LENGTHS), 2)
+    packed = [module for module in classifier.modules() if isinstance(module, PackedLinear)]
+    assert [module.linear is None for module in packed] == [False] * 8 + [True] * 3
 
 
 @needs_kernels

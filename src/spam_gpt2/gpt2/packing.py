@@ -21,22 +21,30 @@ TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 
 
 class PackedLinear(nn.Module):
-    """W x + b, and with `gelu` its tanh GELU, by packed weights. It gives no gradients."""
+    """W x + b, and with `gelu` its tanh GELU, by packed weights. It gives no gradients.
+
+    Weights are packed when they are first used: blocks below cached features never are.
+    """
 
     def __init__(self, linear: Linear, *, gelu: bool = False) -> None:
         super().__init__()
-        dtype = linear.compute_dtype or linear.weight.dtype
-        weight = linear.weight.detach().to(dtype)
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(weight, ROWS)
-        self.bias = linear.bias.detach().to(dtype)
-        self.dtype = dtype
+        self.linear: Linear | None = linear
         self.after = ("gelu", [], "tanh") if gelu else ("none", [], "")
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in) to (N, out)."""
         assert not (torch.is_grad_enabled() and x.requires_grad), "packed weights: no gradients"
-        x = x.to(self.dtype)
+        if self.linear is not None:
+            self._pack(self.linear)
+        x = x.to(self.bias.dtype)
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, *self.after)
+
+    def _pack(self, linear: Linear) -> None:
+        dtype = linear.compute_dtype or linear.weight.dtype
+        weight = linear.weight.detach().to(dtype)
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(weight, ROWS)
+        self.bias = linear.bias.detach().to(dtype)
+        self.linear = None  # and the weights as they were are let go
 
 
 class PackedFeedForward(nn.Module):
@@ -53,7 +61,7 @@ class PackedFeedForward(nn.Module):
 
 
 def pack(model: nn.Module) -> None:
-    """Pack every block of a frozen model, in place; the weights as they were are let go.
+    """Pack every block of a frozen model, in place, when it is first used.
 
     Query, key and value weights of the last block stay as they are: `from_one` reads them.
     """
