@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from spam_gpt2.common.files import InputError
 
@@ -32,16 +41,60 @@ class DownloadData(Section):
     sources: Annotated[list[str], Field(min_length=1)]
 
 
+def _checked_column(value: Any) -> str | int:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if is_number or (isinstance(value, str) and value.strip()):
+        return value
+    raise ValueError(f"a column is a name, or a number from 1, not {value!r}")
+
+
+def _checked_columns(value: Any) -> list[str | int]:
+    columns = [_checked_column(v) for v in (value if isinstance(value, list) else [value])]
+    if not columns:
+        raise ValueError("at least one column")
+    return columns
+
+
+class Columns(Section):
+    """Where labels and texts stand: names of a header, or numbers from 1."""
+
+    label: Annotated[str | int, PlainValidator(_checked_column)]
+    text: Annotated[list[str | int], PlainValidator(_checked_columns)]  # joined where several
+
+
 class Prepare(Section):
     path: str
+    columns: Columns | None
+    encoding: str | None
+    delimiter: str | None
+    quoting: Literal["none", "default"] | None
     labels: Annotated[list[str], Field(min_length=2)] | None
-    quoting: Literal["none", "default"]
     duplicates: Literal["together", "keep", "drop"]
     balance: bool
     stratify: bool
     train: Annotated[Float, Field(gt=0, lt=1)]
     validation: Annotated[Float, Field(gt=0, lt=1)]
     seed: Seed
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_a_text_encoding(cls, encoding: str | None) -> str | None:
+        return encoding and text_encoding(encoding)
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_one_character(cls, delimiter: str | None) -> str | None:
+        return delimiter and one_character(delimiter)
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels_are_words(cls, labels: Any) -> Any:
+        for label in labels if isinstance(labels, list) else []:
+            if not isinstance(label, str):
+                raise ValueError(f'quote {label!r}, which YAML takes for no word: "{label}"')
+            if label != label.strip():
+                raise ValueError(f"blanks around {label!r}: labels are read without them")
+        return labels
 
     @field_validator("labels")
     @classmethod
@@ -163,6 +216,26 @@ class Params(Section):
         except ValueError as error:
             raise ValueError(f"finetune.trainable: {error}") from None
         return self
+
+
+def text_encoding(name: str) -> str:
+    """The name of an encoding that Python knows, as it was given; ValueError for another."""
+    try:
+        is_known = codecs.lookup(name)._is_text_encoding  # `hex` and the like turn bytes to bytes
+    except (LookupError, ValueError):
+        is_known = False
+    if not is_known or name.lower() in ("idna", "punycode", "undefined"):
+        raise ValueError(f"{name!r} is no encoding; latin-1, cp1252 and utf-16 are some")
+    return name
+
+
+def one_character(delimiter: str) -> str:
+    """What separates fields: one character, or a tab by its name; ValueError for anything else."""
+    if delimiter in ("tab", "\\t"):
+        return "\t"
+    if len(delimiter) != 1 or delimiter in '"\r\n\0':
+        raise ValueError(f"{delimiter!r} is not one character (a tab may be written: tab)")
+    return delimiter
 
 
 def trainable_blocks(trainable: str, n_layer: int) -> int:

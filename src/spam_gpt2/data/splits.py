@@ -136,6 +136,7 @@ def describe(messages: pd.DataFrame, split: Split, labels: list[str]) -> dict[st
     return {
         "messages": _counts(messages, labels),
         "repeated_texts": int(messages["text"].duplicated().sum()),
+        "texts_with_several_labels": texts_with_several_labels(messages),
         "splits": {name: _counts(frame, labels) for name, frame in frames.items()},
         "also_in_train": {
             name: int(frame["text"].isin(training_texts).sum())
@@ -143,6 +144,12 @@ def describe(messages: pd.DataFrame, split: Split, labels: list[str]) -> dict[st
             if name != "train"
         },
     }
+
+
+def texts_with_several_labels(messages: pd.DataFrame) -> int:
+    """How many texts are labelled in one way here and in another there."""
+    distinct = messages[["label", "text"]].drop_duplicates()
+    return int(distinct["text"][distinct["text"].duplicated()].nunique())
 
 
 def _counts(messages: pd.DataFrame, labels: list[str]) -> dict[str, int]:
