@@ -20,7 +20,7 @@ from scipy import stats
 from sklearn import metrics as sk
 from sklearn.preprocessing import label_binarize
 
-from spam_gpt2.common.files import InputError, sha256_of
+from spam_gpt2.common.files import InputError, sha256_of, write_csv
 from spam_gpt2.common.params import Evaluate
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.evaluation import (
@@ -35,6 +35,7 @@ from spam_gpt2.evaluation.metrics import confidence_intervals
 
 CURVES = ("roc", "precision_recall")
 PIPELINE = ROOT / "dvc.yaml"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 MODEL = {"weights": "tiny", "weights_sha256": "0" * 64}
 SETTINGS = Evaluate(confidence=0.9, resamples=100, seed=1)
 SIZES = {"train": 40, "validation": 15, "test": 30}
@@ -261,13 +262,15 @@ def test_predictions_keep_every_message_to_the_character(evaluation: Evaluation)
         path = evaluation.folder / f"data/predictions/gpt2/{split}.csv"
         table = read_csv(path)
         assert list(table[0]) == ["line", "label", "predicted", *shares, "text"]
-        assert [row["text"] for row in table] == messages["text"].tolist()
+        # A spreadsheet would run what begins like this: see the test after the next.
+        shown = [f"'{text}" if text[:1] in FORMULA_STARTS else text for text in messages["text"]]
+        assert [row["text"] for row in table] == shown
         assert [row["label"] for row in table] == messages["label"].tolist()
         assert [int(row["line"]) for row in table] == messages["line"].tolist()
         guessed = [evaluation.labels[k] for k in probabilities.argmax(1)]
         assert [row["predicted"] for row in table] == guessed
         assert np.array_equal(columns(path, *shares).astype(np.float32), probabilities)
-        assert set(AWKWARD) <= {row["text"] for row in table}
+        assert set(AWKWARD) <= set(messages["text"])
 
 
 def test_predictions_are_read_back_as_they_were(evaluation: Evaluation) -> None:
@@ -276,6 +279,20 @@ def test_predictions_are_read_back_as_they_were(evaluation: Evaluation) -> None:
         read, read_probabilities = read_predictions(path, evaluation.labels)
         assert read.to_dict("list") == messages.to_dict("list")
         assert np.array_equal(read_probabilities.astype(np.float32), probabilities)
+
+
+def test_no_field_of_the_predictions_is_a_formula_to_a_spreadsheet(tmp_path: Path) -> None:
+    """OWASP's list of first characters; whatever stood there is read back, marks of our own too."""
+    texts = ['=HYPERLINK("http://example.com")', "+1", "-2", "@home", "\t=1", "'=1", "''+1", "'tis"]
+    labels = ["=a", "b"]
+    messages = pd.DataFrame({"line": range(8), "label": labels * 4, "text": texts})
+    probabilities = np.tile([[0.75, 0.25]], (8, 1))
+    path = tmp_path / "predictions.csv"
+    write_csv(path, predictions_table(messages, probabilities, labels))
+    for row in read_csv(path):
+        assert not {row["label"][0], row["predicted"][0], row["text"][0]} & set(FORMULA_STARTS)
+    read, _ = read_predictions(path, labels)
+    assert read.to_dict("list") == messages.to_dict("list")
 
 
 def test_curves_are_those_of_the_test_set(evaluation: Evaluation) -> None:

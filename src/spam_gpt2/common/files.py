@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 class InputError(Exception):
@@ -58,6 +62,21 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     """
     quoting = csv.QUOTE_NONNUMERIC
     write_text(path, table.to_csv(index=False, lineterminator="\n", quoting=quoting))
+
+
+def no_formula(text: str) -> str:
+    """Text that a spreadsheet shows and does not run: `'` before what would be a formula.
+
+    Spreadsheets take a field that begins with one of `= + - @`, a tab or a carriage return for a
+    formula (OWASP, CSV injection). Text that looks marked already is marked once more, so that
+    `with_formula` gives every text back.
+    """
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def with_formula(text: str) -> str:
+    """The text that `no_formula` was given."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
 def read_json(path: Path) -> Any:

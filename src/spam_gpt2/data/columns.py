@@ -14,7 +14,7 @@ TEXT_NAMES = ("text", "v2", "message", "sms", "content")
 
 @dataclass(frozen=True)
 class Layout:
-    """Places of label and texts in a row, from 0.
+    """Places of label (None: there is none to read) and texts in a row, from 0.
 
     Attributes:
         is_header: whether the first row holds names and no message.
@@ -23,12 +23,30 @@ class Layout:
         news: what was guessed and should be said, or nothing.
     """
 
-    label: int
+    label: int | None
     texts: tuple[int, ...]
     is_header: bool
     widths: tuple[int, int]
     overflow: bool = False
     news: str = ""
+
+    def fits(self, width: int) -> bool:
+        """Whether a row may have so many fields."""
+        return self.widths[0] <= width <= self.widths[1]
+
+    def runs_on(self, row: Sequence[str]) -> bool:
+        """Whether a text was cut at its delimiters, into fields whose columns have no name."""
+        return self.overflow and any(row[self.texts[0] + 1 :])
+
+    def text_of(self, row: Sequence[str], delimiter: str) -> str:
+        """The text of a row: the only one, several joined, or one put together again."""
+        if not self.runs_on(row):
+            parts = [row[place] for place in self.texts]
+            return parts[0] if len(parts) == 1 else " ".join(p for p in parts if p.strip())
+        fields = list(row[self.texts[0] :])
+        while not fields[-1]:
+            fields.pop()
+        return delimiter.join(fields)
 
 
 def place_of(column: str | int, names: Sequence[str]) -> int:
@@ -90,6 +108,19 @@ def chosen_layout(
     return Layout(*places, False, (len(first), len(first)))
 
 
+def text_layout(names: Sequence[str], column: str | None) -> Layout:
+    """Where the text is in a table with a header: in a column by its name, or by a usual one.
+
+    Raises: ValueError.
+    """
+    place = place_of(column, names) if column else known_column(names, TEXT_NAMES)
+    if place is None:
+        raise ValueError(f"no column 'text' among {listed(names)}")
+    is_plain = bool(column) or _plain(names[place]) == TEXT_NAMES[0]
+    news = "" if is_plain else f"text is column {names[place].strip()!r}"
+    return _with_header(names, None, (place,), news)
+
+
 def listed(names: Sequence[str], most: int = 6) -> str:
     """Names of columns in a message, not too many and none too long."""
     shown = [repr(name if len(name) <= 24 else f"{name[:23]}…") for name in names[:most]]
@@ -102,8 +133,10 @@ def usual_width(widths: Counter[int]) -> int | None:
     return width if 2 * count > widths.total() else None
 
 
-def _with_header(names: Sequence[str], label: int, texts: tuple[int, ...], news: str) -> Layout:
-    named = max([*texts, label, *(place for place, name in enumerate(names) if name.strip())])
+def _with_header(
+    names: Sequence[str], label: int | None, texts: tuple[int, ...], news: str
+) -> Layout:
+    named = max([*texts, label or 0, *(place for place, name in enumerate(names) if name.strip())])
     overflow = len(texts) == 1 and texts[0] == named < len(names) - 1
     return Layout(label, texts, True, (named + 1, len(names)), overflow, news)
 

@@ -56,7 +56,8 @@ def text_lines(file: BinaryIO, encoding: str, newline: str = "") -> Iterator[str
         before = error.object[: error.start].decode(encoding, "replace")
         raise DecodingError(given + 1 + len(LINE_END.findall(before)), error.object) from None
     finally:
-        text.detach()  # the file is not ours to close
+        if not file.closed:
+            text.detach()  # it is not ours to close
 
 
 def likely_encoding(content: bytes) -> str | None:

@@ -13,7 +13,7 @@ import pandas as pd
 from spam_gpt2.common.console import say, warn
 from spam_gpt2.common.files import InputError, write_csv
 from spam_gpt2.common.params import Columns
-from spam_gpt2.data import columns as places
+from spam_gpt2.data.columns import Layout, chosen_layout, listed, usual_layout, usual_width
 from spam_gpt2.data.encodings import marked_encoding
 from spam_gpt2.data.table import Form, RowError, Table, delimiter_advice, open_table
 
@@ -62,7 +62,7 @@ class _Reading:
 
     def __init__(self, path: Path, form: Form, table: Table, columns: Columns | None) -> None:
         self.path, self.form, self.table, self.columns = path, form, table, columns
-        self.layout: places.Layout | None = None
+        self.layout: Layout | None = None
         self.first: list[str] = []
         self.lines: list[int] = []
         self.labels: list[str] = []
@@ -102,9 +102,9 @@ class _Reading:
         try:
             if self.columns:
                 chosen = self.columns.label, self.columns.text
-                self.layout = places.chosen_layout(first, has_names, *chosen)
+                self.layout = chosen_layout(first, has_names, *chosen)
             else:
-                self.layout = places.usual_layout(first, has_names)
+                self.layout = usual_layout(first, has_names)
         except ValueError as error:
             advice = self._delimiter_advice()
             hint = f"; {advice}" if advice else "; see prepare.columns"
@@ -116,18 +116,17 @@ class _Reading:
     def _take(self, line: int, row: list[str]) -> None:
         self.widths[len(row)] += 1
         layout = self.layout
-        least, most = layout.widths if layout else (2, 2)
-        if not least <= len(row) <= most or layout is None:
-            self._problem(line, f"{len(row)} fields where {most} are expected", row)
+        if layout is None or not layout.fits(len(row)):
+            expected = layout.widths[1] if layout else 2
+            self._problem(line, f"{len(row)} fields where {expected} are expected", row)
             return
-        label, parts = row[layout.label].strip(), [row[place] for place in layout.texts]
-        if layout.overflow and any(row[layout.texts[0] + 1 :]):
-            parts = [_put_together(row[layout.texts[0] :], self.table.delimiter or ",")]
-            self.joined.append(line)
-        text = parts[0] if len(parts) == 1 else " ".join(p for p in parts if p.strip())
+        label = row[layout.label].strip()
+        text = layout.text_of(row, self.table.delimiter or ",")
         if problem := _wrong_message(label, text):
             self._problem(line, problem, row)
             return
+        if layout.runs_on(row):
+            self.joined.append(line)
         self.stripped += label != row[layout.label]
         self.lines.append(line)
         self.labels.append(sys.intern(label))  # a few distinct ones, however many messages
@@ -141,8 +140,8 @@ class _Reading:
 
     def _check(self) -> None:
         if self.problem_count:
-            width = places.usual_width(self.widths) if self.widths else None
-            fits = self.layout and self.layout.widths[0] <= (width or 0) <= self.layout.widths[1]
+            width = usual_width(self.widths) if self.widths else None
+            fits = width is not None and self.layout is not None and self.layout.fits(width)
             if width and not fits and (width > 1 or len(self.first) == 1):
                 raise self._unknown_columns(width)
             more = self.problem_count - len(self.problems)
@@ -161,7 +160,7 @@ class _Reading:
         advice = advice or "name two of them in prepare.columns: {label: …, text: …}"
         count = f"{width} column{'s' * (width > 1)}"
         at = "" if len(self.first) == width else f" in most lines, {len(self.first)} in the first"
-        return InputError(f"{self.path}: {count}{at}: {places.listed(self.first)}; {advice}")
+        return InputError(f"{self.path}: {count}{at}: {listed(self.first)}; {advice}")
 
     def _delimiter_advice(self) -> str | None:
         delimiter = self.table.delimiter
@@ -188,13 +187,6 @@ class _Reading:
             say(f"{self.path}: blanks around the label are left out in {self.stripped} lines")
         if self.table.quoting == "none":
             _warn_of_quotes(self.path, self.texts)
-
-
-def _put_together(fields: list[str], delimiter: str) -> str:
-    """A text that was cut at its delimiters."""
-    while len(fields) > 1 and not fields[-1]:
-        fields = fields[:-1]
-    return delimiter.join(fields)
 
 
 def _wrong_message(label: str, text: str) -> str | None:

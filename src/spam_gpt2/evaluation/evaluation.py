@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spam_gpt2.common.files import InputError, write_csv, write_json
+from spam_gpt2.common.files import InputError, no_formula, with_formula, write_csv, write_json
 from spam_gpt2.common.params import Evaluate
 from spam_gpt2.evaluation.metrics import (
     classification_metrics,
@@ -134,10 +134,13 @@ def predictions_table(
 ) -> pd.DataFrame:
     """Messages with the predicted label and the probability of each, to 9 significant digits.
 
-    Rounded to decimals, the small ones would be 0, and their log-odds lost.
+    Rounded to decimals, the small ones would be 0, and their log-odds lost. Text that a
+    spreadsheet would take for a formula has a `'` before it, which `read_predictions` takes off.
     """
     table = messages[["line", "label", "text"]].reset_index(drop=True)
-    table.insert(2, "predicted", np.array(labels)[probabilities.argmax(1)])
+    for column in ("label", "text"):
+        table[column] = table[column].map(no_formula)
+    table.insert(2, "predicted", np.array(list(map(no_formula, labels)))[probabilities.argmax(1)])
     for k, label in enumerate(labels):
         rounded = [float(f"{probability:.9g}") for probability in probabilities[:, k]]
         table.insert(3 + k, f"probability_{label}", np.array(rounded, dtype=np.float64))
@@ -152,6 +155,8 @@ def read_predictions(path: Path, labels: list[str]) -> Predicted:
     columns = [f"probability_{label}" for label in labels]
     if not {"line", "label", "text", *columns} <= set(table.columns):
         raise InputError(f"{path}: no predictions for {', '.join(labels)}; run `dvc repro`")
+    for column in ("label", "text"):
+        table[column] = table[column].map(with_formula)
     return table[["line", "label", "text"]], table[columns].to_numpy(np.float64)
 
 
