@@ -248,6 +248,12 @@ def test_description_counts_messages_repeats_and_leaks() -> None:
     assert list(described["messages"]) == ["total", "spam", "ham"]
 
 
+def test_a_class_named_total_leaves_the_total_as_it_is() -> None:
+    messages = distinct(ham=20, total=10)
+    described = describe(messages, split(messages), ["ham", "total"])
+    assert described["messages"] == {"total": 30, "ham": 20, "total (class)": 10}
+
+
 def test_a_text_with_several_labels_is_counted_once() -> None:
     both = [("ham", "a"), ("spam", "a"), ("spam", "a"), ("eggs", "a"), ("ham", "b"), ("ham", "b")]
     messages = table(*both, ("ham", "c"), ("spam", "c"))

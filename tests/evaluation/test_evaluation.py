@@ -55,6 +55,7 @@ AWKWARD = [
     "\r",
 ]
 CLASSES = {"two": ["ham", "spam"], "three": ["news", "ham", "spam"]}
+COLLIDING = ["total", "weights", "line", "text", "label", "predicted", "</script><b>$x</b>"]
 
 
 def predicted(labels: list[str], count: int, seed: int) -> Predicted:
@@ -400,6 +401,26 @@ def test_each_of_three_classes_has_its_own_count(folder: Path) -> None:
         label: (m["false_positives"], m["messages"]) for label, m in list(metrics.items())[2:]
     }
     assert counts == {"news": (0, 2), "ham": (2, 3)}
+
+
+def test_classes_may_be_named_as_columns_and_figures_are(folder: Path) -> None:
+    splits = three_splits(COLLIDING)
+    write_evaluation("gpt2", MODEL, splits, COLLIDING, SETTINGS)
+    metrics = read_json(folder / "metrics/gpt2.json")
+    assert metrics["weights"] == "tiny"
+    messages, probabilities = splits["test"]
+    read, read_probabilities = read_predictions(
+        folder / "data/predictions/gpt2/test.csv", COLLIDING
+    )
+    assert read.to_dict("list") == messages.to_dict("list")
+    assert np.array_equal(read_probabilities.astype(np.float32), probabilities)
+    assert "</script" not in (folder / "plots/gpt2/confusion_test.csv").read_text(encoding="utf-8")
+    guesses = [("weights", "total")] * 3 + [("total", "total")] * 2
+    write_holdout_evaluation(MODEL, holdout(*guesses, labels=COLLIDING), COLLIDING, SETTINGS)
+    metrics = read_json(folder / "metrics/holdout.json")
+    assert metrics["weights"] == "tiny"
+    assert list(metrics) == [*MODEL, "total", "weights (class)"]
+    assert metrics["weights (class)"]["false_positives"] == 3
 
 
 def test_an_empty_holdout_leaves_files_without_figures(folder: Path) -> None:

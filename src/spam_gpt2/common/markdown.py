@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 LIMIT = 65_000  # characters; GitHub takes 65,536, and whoever posts the comment adds some
@@ -17,6 +18,14 @@ def table(header: list[str], rows: Iterable[list[str]]) -> str:
 def code(value: object) -> str:
     """Text that is shown as it is, on one line."""
     return f"`{' '.join(str(value).replace('`', chr(39)).split())}`"
+
+
+def plain(text: str) -> str:
+    """Text from outside amid one's own: Markdown and HTML in it are shown, not followed.
+
+    A bar is left to `table`, which marks it.
+    """
+    return re.sub(r"[\\`*_{}\[\]<>&#~$!]", r"\\\g<0>", " ".join(text.split()))
 
 
 def details(summary: str, text: str) -> str:

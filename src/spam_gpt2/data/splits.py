@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from spam_gpt2.common.nested import class_keys
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -154,4 +156,6 @@ def texts_with_several_labels(messages: pd.DataFrame) -> int:
 
 def _counts(messages: pd.DataFrame, labels: list[str]) -> dict[str, int]:
     counts = messages["label"].value_counts()
-    return {"total": len(messages)} | {label: int(counts.get(label, 0)) for label in labels}
+    keys = class_keys(labels, ["total"])
+    of_classes = {k: int(counts.get(v, 0)) for k, v in zip(keys, labels, strict=True)}
+    return {"total": len(messages)} | of_classes

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spam_gpt2.common.files import InputError, no_formula, with_formula, write_csv, write_json
+from spam_gpt2.common.nested import class_keys
 from spam_gpt2.common.params import Evaluate
 from spam_gpt2.evaluation.metrics import (
     classification_metrics,
@@ -21,6 +22,8 @@ from spam_gpt2.evaluation.metrics import (
 )
 from spam_gpt2.figures.charts import save_curves
 from spam_gpt2.figures.confusion import save_confusion_matrix
+
+LOOK_ALIKE = "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
 
 Predicted = tuple[pd.DataFrame, np.ndarray]  # messages (line, label, text), probabilities (N, K)
 
@@ -87,10 +90,10 @@ def write_holdout_evaluation(
     messages, probabilities = predicted
     actual = label_ids(messages, labels)
     metrics = dict(model)
-    for k, label in enumerate(labels):
+    for k, key in enumerate(class_keys(labels, model)):
         of_class = probabilities[actual == k]
         if len(of_class):
-            metrics[label] = false_positive_rate(of_class, k, settings.confidence)
+            metrics[key] = false_positive_rate(of_class, k, settings.confidence)
     table = predictions_table(messages, probabilities, labels)
     write_csv(Path("data/predictions/holdout.csv"), table)
     write_json(Path("metrics/holdout.json"), metrics)
@@ -161,7 +164,8 @@ def read_predictions(path: Path, labels: list[str]) -> Predicted:
 
 
 def _pairs(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    names = np.array(labels)
+    # DVC writes them into a script, which `</script>` in a label would end.
+    names = np.array([label.replace("<", LOOK_ALIKE) for label in labels])
     return pd.DataFrame({"actual": names[actual], "predicted": names[probabilities.argmax(1)]})
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from spam_gpt2.common.markdown import table
+from spam_gpt2.common.markdown import plain, table
+from spam_gpt2.common.nested import class_keys
 from spam_gpt2.reporting.summary import FIGURES, STAND_IN
 
 COLLECTION = "https://archive.ics.uci.edu/dataset/228/sms+spam+collection"
@@ -82,7 +83,7 @@ def _what(gpt2: dict[str, Any], training: dict[str, Any], params: dict[str, Any]
         f"decides; learning rate {finetune['learning_rate']:g}, {finetune['epochs']} epochs, "
         f"batches of {finetune['batch_size']}, seed {finetune['seed']}).\n\n"
         f"- weights: {gpt2['weights']}, SHA-256 `{gpt2['weights_sha256']}`\n"
-        f"- classes: {', '.join(gpt2['labels'])}"
+        f"- classes: {', '.join(map(plain, gpt2['labels']))}"
     )
     if STAND_IN in gpt2["weights"]:
         text += (
@@ -98,9 +99,10 @@ def _use(labels: list[str]) -> str:
         "```console\n"
         '$ python -m spam_gpt2 "You have won a £2000 prize, call now"\n'
         "```\n\n"
-        f"Meant for sorting short English text messages into {' and '.join(labels)}, for teaching "
-        "and for comparing ways of fine-tuning. Not meant to delete messages that nobody looks at, "
-        "to judge people, or for e-mail and other languages, on which it was never tested."
+        f"Meant for sorting short English text messages into {' and '.join(map(plain, labels))}, "
+        "for teaching and for comparing ways of fine-tuning. Not meant to delete messages that "
+        "nobody looks at, to judge people, or for e-mail and other languages, on which it was "
+        "never tested."
     )
 
 
@@ -126,7 +128,7 @@ def _results(
         if isinstance(rate, dict):
             low, high = rate["interval"]
             text += (
-                f"\n\nOf {rate['messages']:,} further {label} messages, "
+                f"\n\nOf {rate['messages']:,} further {plain(label)} messages, "
                 f"{rate['false_positive_rate']:.1%} are taken for another class "
                 f"({low:.1%} to {high:.1%})."
             )
@@ -139,8 +141,9 @@ def _figure(side: dict[str, Any], name: str) -> list[str]:
 
 
 def _data(data: dict[str, Any], labels: list[str], params: dict[str, Any]) -> str:
+    keys = class_keys(labels, ["total"])
     rows = [
-        [name, *(f"{counts[label]:,}" for label in labels), f"{counts['total']:,}"]
+        [name, *(f"{counts[key]:,}" for key in keys), f"{counts['total']:,}"]
         for name, counts in data["splits"].items()
     ]
     source = f"`{params['prepare']['path']}`"
@@ -151,7 +154,7 @@ def _data(data: dict[str, Any], labels: list[str], params: dict[str, Any]) -> st
         )
     balanced = ", balanced by downsampling" * params["prepare"]["balance"]
     total = f"{data['messages']['total']:,} messages in all{balanced}"
-    return f"{source}, {total}.\n\n{table(['split', *labels, 'all'], rows)}"
+    return f"{source}, {total}.\n\n{table(['split', *map(plain, labels), 'all'], rows)}"
 
 
 def _is_collection(params: dict[str, Any]) -> bool:
