@@ -79,19 +79,22 @@ class Prepare(Section):
     @field_validator("encoding")
     @classmethod
     def _is_a_text_encoding(cls, encoding: str | None) -> str | None:
-        return encoding and text_encoding(encoding)
+        return None if encoding is None else text_encoding(encoding)
 
     @field_validator("delimiter")
     @classmethod
     def _is_one_character(cls, delimiter: str | None) -> str | None:
-        return delimiter and one_character(delimiter)
+        return None if delimiter is None else one_character(delimiter)
 
     @field_validator("labels", mode="before")
     @classmethod
     def _labels_are_words(cls, labels: Any) -> Any:
         for label in labels if isinstance(labels, list) else []:
             if not isinstance(label, str):
-                raise ValueError(f'quote {label!r}, which YAML takes for no word: "{label}"')
+                raise ValueError(
+                    f"to YAML, {label!r} is no text (nor are yes, no, on and off): write it in "
+                    'quotes, as in ["0", "1"]'
+                )
             if label != label.strip():
                 raise ValueError(f"blanks around {label!r}: labels are read without them")
         return labels
