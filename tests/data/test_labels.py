@@ -45,3 +45,23 @@ def test_labels_that_do_not_fit_the_data(
 ) -> None:
     with pytest.raises(InputError, match=expected):
         check_labels(messages, labels, Path("f"))
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        (
+            frame("Spam", "spam", "ham", "spam", "Ham", "ham"),
+            "differ in case only: 'Ham' (1) and 'ham' (2); 'Spam' (1) and 'spam' (2). ",
+        ),
+        (frame('"ham"', '"spam"', '"ham"', '"spam"'), "set prepare.quoting: default"),
+        (frame(*(f"a text {i}" for i in range(150)), "a text 0"), "150 different labels in 151"),
+    ],
+    ids=["case", "quotes", "texts"],
+)
+def test_labels_that_look_like_a_mistake_are_named(messages: pd.DataFrame, expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_labels(messages, None, Path("f"))
+    assert expected in str(caught.value)
+    listed = sorted(set(messages["label"]))
+    assert check_labels(messages, listed, Path("f")) == listed

@@ -12,10 +12,13 @@ from spam_gpt2.common.files import InputError
 HEAD = 4096  # bytes that tell
 
 OFFICE = "soffice --headless --convert-to csv {path}"
-PANDAS = 'python -c \'import pandas; pandas.read_{kind}("{path}").to_parquet("{stem}.parquet")\''
+PANDAS = (
+    "python -c 'import pandas, sys; pandas.read_{kind}(sys.argv[1]).to_parquet(sys.argv[2])' "
+    "{path} {stem}.parquet"
+)
 JSON_LINES = (
-    'python -c \'import json; print(*map(json.dumps, json.load(open("{path}"))), '
-    'sep="\\n")\' > {stem}.jsonl'
+    "python -c 'import json, sys; print(*map(json.dumps, json.load(sys.stdin)), "
+    'sep="\\n")\' < {path} > {stem}.jsonl'
 )
 ARFF = (
     "python -c 'import csv, sys; rows = csv.reader(sys.stdin, quotechar=chr(39), "

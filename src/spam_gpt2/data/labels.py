@@ -8,6 +8,8 @@ import pandas as pd
 
 from spam_gpt2.common.files import InputError
 
+MANY = 20  # labels; more of them than half of the messages are no classes
+
 
 def check_labels(messages: pd.DataFrame, labels: list[str] | None, path: Path) -> list[str]:
     """The classes in order: those given, or those of the data, sorted.
@@ -34,6 +36,21 @@ def check_labels(messages: pd.DataFrame, labels: list[str] | None, path: Path) -
 
 def _check_unlisted(messages: pd.DataFrame, counts: pd.Series, path: Path) -> None:
     """What labels are not that nobody listed."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(counts.index):
+        groups.setdefault(name.casefold(), []).append(f"{name!r} ({counts[name]})")
+    alike = [" and ".join(names) for names in groups.values() if len(names) > 1]
+    if alike:
+        raise InputError(
+            f"{path}: labels that differ in case only: {'; '.join(alike)}. Make them one, or list "
+            "them all in prepare.labels if they are classes of their own"
+        )
+    if len(counts) > MANY and 2 * len(counts) > len(messages):
+        raise InputError(
+            f"{path}: {len(counts)} different labels in {len(messages)} messages; if the first "
+            "column is the text, say which is which in prepare.columns; if it holds more than a "
+            "label, see prepare.delimiter"
+        )
     line, label = messages[["line", "label"]].iloc[0]
     if line == 1 and counts[label] == 1:
         raise InputError(
@@ -44,17 +61,3 @@ def _check_unlisted(messages: pd.DataFrame, counts: pd.Series, path: Path) -> No
         )
     if all(len(k) > 1 and k[0] == k[-1] == '"' for k in counts.index):
         raise InputError(f"{path}: labels in quotes; set prepare.quoting: default")
-    if len(counts) > 100 and 2 * len(counts) > len(messages):
-        raise InputError(
-            f"{path}: {len(counts)} different labels in {len(messages)} messages; is that column "
-            "the text? Say which is which: prepare.columns: {label: …, text: …}"
-        )
-    groups: dict[str, list[str]] = {}
-    for name in sorted(counts.index):
-        groups.setdefault(name.casefold(), []).append(f"{name!r} ({counts[name]})")
-    alike = [" and ".join(names) for names in groups.values() if len(names) > 1]
-    if alike:
-        raise InputError(
-            f"{path}: labels that differ in case only: {'; '.join(alike)}. Make them one, or list "
-            "them all in prepare.labels if they are classes of their own"
-        )

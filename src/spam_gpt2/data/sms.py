@@ -146,14 +146,18 @@ class _Reading:
                 raise self._unknown_columns(width)
             more = self.problem_count - len(self.problems)
             shown = "; ".join([*self.problems, *([f"and {more} more"] if more else [])])
-            advice = f" ({self._quoting_advice()})" if self._quoting_advice() else ""
-            raise InputError(f"{self.path}: {shown}. Mend these lines{advice}")
+            advice = self._quoting_advice() or self._tab_advice()
+            remedy = f"Mend these lines{f' ({advice})' if advice else ''}"
+            raise InputError(f"{self.path}: {shown}. {remedy}")
         if not self.lines:
             raise InputError(f"{self.path}: no messages in it; expected a label and a text a line")
+        if self.table.delimiter and all(";" in label for label in set(self.labels)):
+            advice = delimiter_advice(";", "\0", self.form)
+            raise InputError(f"{self.path}: every label holds a semicolon; if {advice}")
 
     def _unknown_columns(self, width: int) -> InputError:
         """The one cause of it all: other columns than a label and a text."""
-        advice = self._delimiter_advice() if width == 1 else None
+        advice = self._delimiter_advice() if 1 in (width, len(self.first)) else None
         advice = advice or self._quoting_advice()
         if advice is None and width == 1:
             advice = "expected a label and a text a line; see prepare.delimiter"
@@ -172,6 +176,11 @@ class _Reading:
         if self.has_quotes and self.table.quoting == "none":
             return "quotes seem to enclose fields: set prepare.quoting: default"
         return None
+
+    def _tab_advice(self) -> str | None:
+        """Where a text holds the delimiter, fields that tabs separate look like two others."""
+        has_tab = bool(self.first) and "\t" in self.first[0] and self.table.delimiter != "\t"
+        return delimiter_advice(self.first[0], "\0", self.form) if has_tab else None
 
     def _say(self) -> None:
         if self.layout and self.layout.news:

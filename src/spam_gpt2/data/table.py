@@ -173,8 +173,11 @@ def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
             continue
         try:
             record = json.loads(line.removeprefix("\ufeff"))
-        except (ValueError, RecursionError) as error:
-            raise RowError(number, f"not a JSON object on a line of its own: {error}") from None
+        except json.JSONDecodeError as error:
+            reason = f"{error.msg} (character {error.pos + 1})"
+            raise RowError(number, f"not a JSON object and no more: {reason}") from None
+        except (ValueError, RecursionError) as error:  # a number or a depth beyond Python's limits
+            raise RowError(number, f"not a JSON object: {error}") from None
         if not isinstance(record, dict):
             raise RowError(number, "not a JSON object")
         if names is None:
