@@ -7,6 +7,7 @@ import pandas as pd
 from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.files import write_csv, write_json, write_text
+from spam_gpt2.common.nested import class_keys
 from spam_gpt2.common.params import load_params
 from spam_gpt2.evaluation.errors import confident_mistakes, errors_report, explain, quoted
 from spam_gpt2.evaluation.evaluation import read_predictions
@@ -29,7 +30,8 @@ def main() -> None:
     model = {"weights": card.weights, "weights_sha256": card.weights_sha256}
     write_json(REPORTS_DIR / "errors.json", model | explained)
     write_text(REPORTS_DIR / "errors.md", report)
-    counts = {label: int((mistakes["label"] == label).sum()) for label in card.labels}
+    keys = zip(class_keys(card.labels, ["total"]), card.labels, strict=True)
+    counts = {key: int((mistakes["label"] == label).sum()) for key, label in keys}
     metrics = model | {"messages": total, "mistakes": {"total": len(mistakes), **counts}}
     write_json(Path("metrics/errors.json"), metrics)
     write_plots(explained["tokens"])

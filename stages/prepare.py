@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.console import run_stage, say, warn
 from spam_gpt2.common.files import InputError, write_json
 from spam_gpt2.common.params import load_params
-from spam_gpt2.data.sms import check_labels, read_messages, write_split
+from spam_gpt2.data.labels import check_labels
+from spam_gpt2.data.sms import read_messages, write_split
 from spam_gpt2.data.splits import describe, split_messages
 
 PREPARED_DIR = Path("data/prepared")
@@ -15,9 +16,17 @@ METRICS_PATH = Path("metrics/data.json")
 def main() -> None:
     params = load_params().prepare
     path = Path(params.path)
-    messages = read_messages(path, params.quoting)
+    messages = read_messages(
+        path,
+        params.quoting,
+        columns=params.columns,
+        encoding=params.encoding,
+        delimiter=params.delimiter,
+    )
     labels = check_labels(messages, params.labels, path)
-    choices = params.model_dump(exclude={"path", "labels", "quoting"})
+    choices = params.model_dump(
+        include={"duplicates", "balance", "stratify", "train", "validation", "seed"}
+    )
     try:
         split = split_messages(messages, **choices)
     except ValueError as error:
@@ -25,7 +34,20 @@ def main() -> None:
     for name, frame in split.frames().items():
         write_split(PREPARED_DIR / f"{name}.csv", frame)
     write_json(PREPARED_DIR / "labels.json", labels)
-    write_json(METRICS_PATH, describe(messages, split, labels))
+    described = describe(messages, split, labels)
+    write_json(METRICS_PATH, described)
+    tell(described["texts_with_several_labels"], len(messages), len(split.holdout))
+
+
+def tell(conflicting: int, total: int, left_over: int) -> None:
+    """What the counts hold that should not be found out later."""
+    if conflicting:
+        warn(f"{conflicting} texts have several labels; each is in one split, by its first label")
+    if 2 * left_over > total:
+        say(
+            f"balancing leaves over {left_over:,} of {total:,} messages, which are the hold-out; "
+            "prepare.balance: false trains and tests on all"
+        )
 
 
 if __name__ == "__main__":

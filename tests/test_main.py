@@ -201,12 +201,12 @@ def write_rows(path: Path, count: int, bad: str | None = None) -> int:
 @pytest.mark.parametrize(
     ("bad", "problem"),
     [
-        ("1,ok,3", "{line}: 3 fields, expected 2"),
-        ("1", "{line}: 1 fields, expected 2"),
-        ("", "{line}: 0 fields, expected 2"),
-        ('1,"an open quote', "{line}: unexpected end of data"),
-        ('1,"two\nlines",3', "{line}: 3 fields, expected 2"),
-        ("1,\udcff", "{line}: not UTF-8 text; save it as UTF-8"),
+        ("1,ok,3", "{line}: 3 fields where 2 are expected"),
+        ("1", "{line}: 1 fields where 2 are expected"),
+        ("", "{line}: 0 fields where 2 are expected"),
+        ('1,"an open quote', "{line}: a quote is opened and never closed"),
+        ('1,"two\nlines",3', "{line}: 3 fields where 2 are expected"),
+        ("1,\udcff", "{line}: not UTF-8; it looks like latin-1: give --encoding latin-1"),
         ("1," + "x" * (1 << 24) + "x", "{line}: field larger than field limit (16777216)"),
     ],
     ids=[
@@ -242,14 +242,16 @@ def test_rows_before_a_bad_one_may_have_been_printed_but_the_run_fails(
     outcome = run("--csv", "inbox.csv")
     assert (outcome.code, outcome.err) == (
         1,
-        f"error: inbox.csv: line {line}: 3 fields, expected 2\n",
+        f"error: inbox.csv: line {line}: 3 fields where 2 are expected\n",
     )
     assert len(table(outcome.out)) == CHUNK  # whole rows, of the chunks before
 
 
 def test_bytes_that_are_no_utf_8_are_refused(run: Run, project: Path) -> None:
     message = refused(run("--output", "labels.csv", stdin=b"ok\n\xff\n"))
-    assert message == "standard input: line 2: not UTF-8 text; save it as UTF-8"
+    assert message == (
+        "standard input: line 2: not UTF-8 text; it looks like latin-1: give --encoding latin-1"
+    )
     assert refused(run("ok", "\udcff")) == "TEXT: not UTF-8 text"
     assert not (project / "labels.csv").exists()
 
@@ -471,3 +473,108 @@ def test_memory_does_not_grow_with_the_file(project: Path) -> None:
     """Five thousand messages more are 20 MB: half of that would show that they are kept."""
     few, many = (peak_memory_for(project, messages) for messages in (1_000, 6_000))
     assert many - few < 10
+
+
+# Other forms, by the reader of `prepare`.
+
+
+def write_form(form: str, texts: list[str]) -> list[str]:
+    """A file of texts and labels in a form; returns the options that read it."""
+    labels = ["ham", "spam"] * (len(texts) // 2)
+    inbox = pd.DataFrame({"label": labels, "text": texts})
+    match form:
+        case "tsv":
+            rows = "".join(f"{label}\t{text}\n" for label, text in zip(labels, texts, strict=True))
+            Path("inbox.tsv").write_bytes(f"label\ttext\n{rows}".encode())
+            return ["--csv", "inbox.tsv"]
+        case "semicolons":
+            inbox.to_csv("inbox.csv", index=False, sep=";", encoding="cp1252")
+            return ["--csv", "inbox.csv", "--delimiter", ";", "--encoding", "cp1252"]
+        case "utf-16":
+            inbox.to_csv("inbox.csv", index=False, encoding="utf-16")
+            return ["--csv", "inbox.csv"]
+        case "json":
+            inbox.to_json("inbox.jsonl", orient="records", lines=True)
+            return ["--csv", "inbox.jsonl"]
+        case "parquet":
+            inbox.to_parquet("inbox.parquet")
+            return ["--csv", "inbox.parquet"]
+    raise AssertionError(form)
+
+
+@pytest.mark.parametrize("form", ["tsv", "semicolons", "utf-16", "json", "parquet"])
+def test_a_file_in_another_form_keeps_its_labels(run: Run, form: str) -> None:
+    texts = ["Win £1000 cash now!", "See you – at home", 'He said "ok", then left', "so; what"]
+    outcome = run(*write_form(form, texts))
+    assert (outcome.code, outcome.err) == (0, "")
+    rows = table(outcome.out)
+    assert list(rows) == ["label", "text", "predicted", *COLUMNS[1:]]
+    assert rows["label"].tolist() == ["ham", "spam"] * 2
+    assert rows["text"].tolist() == texts
+    assert rows["predicted"].tolist() == [p.label for p in Predictor.load().predict(texts)]
+
+
+def test_what_was_classified_can_be_classified_again(run: Run, project: Path) -> None:
+    write_inbox(TEXTS)
+    run("--csv", "inbox.csv", "--output", "once.csv")
+    run("--csv", "once.csv", "--output", "twice.csv")
+    once, twice = table(project / "once.csv"), table(project / "twice.csv")
+    assert len(set(twice.columns)) == len(twice.columns)
+    assert list(twice.columns[: len(once.columns)]) == list(once.columns)
+    added = twice.iloc[:, len(once.columns) :]
+    assert list(added)[:2] == ["predicted", "probability_2"]
+    assert added["predicted"].tolist() == once["label"].tolist()
+
+
+def test_a_column_with_a_usual_name_is_taken_and_said(run: Run, project: Path) -> None:
+    (project / "inbox.csv").write_bytes("v1,v2,,,\nham,See you £5,,,\nham,a,b,,\n".encode("cp1252"))
+    outcome = run("--csv", "inbox.csv", "--encoding", "latin-1")
+    assert (outcome.code, outcome.err) == (0, "inbox.csv: text is column 'v2'\n")
+    (project / "whole.csv").write_text('text\nSee you £5\n"a,b"\n', encoding="utf-8")
+    found, expected = table(outcome.out), table(run("--csv", "whole.csv").out)
+    assert found["label"].tolist() == expected["label"].tolist()
+    assert found["probability"].tolist() == expected["probability"].tolist()
+
+
+def test_the_wrong_options_are_answered_with_the_right_ones(run: Run, project: Path) -> None:
+    (project / "inbox.csv").write_bytes("label;text\nham;See you – at home\n".encode("cp1252"))
+    message = refused(run("--csv", "inbox.csv"))
+    assert message.startswith("inbox.csv: line 2: not UTF-8; ")
+    assert "give --encoding cp1252" in message
+    assert "give --delimiter ';'" in message
+    message = refused(run("--csv", "inbox.csv", "--encoding", "cp1252"))
+    assert "give --delimiter ';'" in message
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--encoding", "latin-0", "'latin-0' is no encoding"),
+        ("--encoding", "hex", "'hex' is no encoding"),
+        ("--delimiter", "||", "'||' is not one character"),
+        ("--delimiter", ";", "--delimiter says how to read --csv, which is missing"),
+    ],
+)
+def test_an_option_that_makes_no_sense(run: Run, option: str, value: str, expected: str) -> None:
+    outcome = run("ok", option, value)
+    assert outcome.code == 2
+    assert expected in outcome.err
+
+
+def test_lines_of_standard_input_in_another_encoding(run: Run) -> None:
+    outcome = run("--encoding", "utf-16", stdin="Win £1000\r\nok\r\n".encode("utf-16"))
+    assert table(outcome.out)["text"].tolist() == ["Win £1000", "ok"]
+
+
+def test_no_field_is_a_formula_to_a_spreadsheet(run: Run) -> None:
+    texts = ["=1+1", "@home now", "-5", "fine"]
+    rows = table(run(*texts).out)
+    assert rows["text"].tolist() == ["'=1+1", "'@home now", "'-5", "fine"]
+    assert_predicted(rows, texts)
+
+
+def test_a_file_that_is_no_table_is_refused_by_what_it_is(run: Run, project: Path) -> None:
+    (project / "inbox.csv").write_text("<!DOCTYPE html>\n<html></html>\n")
+    assert "a web page, not a table" in refused(run("--csv", "inbox.csv"))
+    (project / "inbox.parquet").write_bytes(b"PAR1 and no more")
+    assert "not a whole Parquet file" in refused(run("--csv", "inbox.parquet"))

@@ -6,31 +6,52 @@ import argparse
 import csv
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 from spam_gpt2.common.console import one_line_errors, progress, say
 from spam_gpt2.common.files import InputError, whole_file
+from spam_gpt2.common.params import one_character, text_encoding
 from spam_gpt2.common.tables import guard, unguard
 from spam_gpt2.common.text import one_line, visible
+from spam_gpt2.data.columns import Layout, text_layout
+from spam_gpt2.data.encodings import DecodingError, likely_encoding, text_lines
+from spam_gpt2.data.table import DELIMITERS, Form, RowError, Table, delimiter_advice, open_table
 
 DESCRIPTION = "Classify messages with the model that `dvc repro` trained."
 EPILOG = """\
 Without TEXT and --csv, every line of standard input is a message. One message given as TEXT prints
-its label and probability; all else is CSV on standard output or in --output."""
+its label and probability; all else is CSV on standard output or in --output. A column `label` that
+the file has stays as it is, and ours is then named `predicted`."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line, as --help shows it."""
     it = argparse.ArgumentParser(prog="python -m spam_gpt2", description=DESCRIPTION, epilog=EPILOG)
     it.add_argument("text", nargs="*", metavar="TEXT", help="a message; several may be given")
-    it.add_argument("--csv", type=Path, metavar="FILE", help="classify the rows of a CSV file")
+    it.add_argument(
+        "--csv", type=Path, metavar="FILE",
+        help="classify the rows of a file: CSV, TSV, JSON Lines or Parquet",
+    )  # fmt: skip
     it.add_argument(
         "--column", metavar="NAME", help="the column of --csv that holds the text (text)"
     )
+    it.add_argument(
+        "--encoding", type=_checked(text_encoding), metavar="NAME",
+        help="of --csv or standard input (UTF-8, or what a byte-order mark says)",
+    )  # fmt: skip
+    it.add_argument(
+        "--delimiter", type=_checked(one_character), metavar="CHARACTER",
+        help="between the fields of --csv: one character, or tab (a tab in .tsv, else a comma)",
+    )  # fmt: skip
+    it.add_argument(
+        "--quoting", choices=("default", "none"),
+        help="whether quotes enclose the fields of --csv (none between tabs, else default)",
+    )  # fmt: skip
     it.add_argument("--output", type=Path, metavar="FILE", help="write the CSV there")
     it.add_argument(
         "--classifier", type=Path, default=CLASSIFIER_DIR, metavar="DIR",
@@ -43,6 +64,18 @@ def parser() -> argparse.ArgumentParser:
     return it
 
 
+def _checked(check: Callable[[str], str]) -> Callable[[str], str]:
+    """A type of argparse whose errors say what the check says."""
+
+    def checked(value: str) -> str:
+        try:
+            return check(value)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return checked
+
+
 def main() -> None:
     """Parse the command line, classify, and turn errors of the input into one line."""
     args = parser().parse_args()
@@ -50,6 +83,9 @@ def main() -> None:
         parser().error("give TEXT or --csv, not both")
     if args.column and not args.csv:
         parser().error("--column names a column of --csv, which is missing")
+    for name in ("delimiter", "quoting"):
+        if getattr(args, name) and not args.csv:
+            parser().error(f"--{name} says how to read --csv, which is missing")
     sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale says
     with one_line_errors(args.output or "standard output"):
         try:
@@ -92,23 +128,23 @@ def _classify(args: argparse.Namespace, predictor: Predictor, out: TextIO) -> No
     with progress(unit="message") as bar:
         if args.csv:
             with args.csv.open("rb") as file:
-                rows = _csv_rows(file, args.csv, args.column or "text")
+                rows = _table_rows(file, args)
                 _write(next(rows), rows, predictor, out, bar.update)
         else:
-            texts = args.text or _messages(sys.stdin.buffer)
-            _write(["text"], (([text], text) for text in texts), predictor, out, bar.update)
+            texts = args.text or _messages(sys.stdin.buffer, args.encoding)
+            rows = (([text], text) for text in texts)
+            _write(["text"], rows, predictor, out, bar.update)
 
 
-def _write(header, rows: Iterable, predictor: Predictor, out: TextIO, tick) -> None:
+def _write(header: list[str], rows: Iterable, predictor: Predictor, out: TextIO, tick) -> None:
     """CSV of the given columns, then label, probability and the probability of every label.
 
     All text is quoted, for the reason in `files.write_csv`. No field starts a formula in a
     spreadsheet, see `tables.py`; on a terminal, what cannot be seen is escaped instead.
     """
     field = visible if out.isatty() else guard
-    names = [f"probability_{label}" for label in predictor.card.labels]
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(map(field, [*header, "label", "probability", *names]))
+    writer.writerow(map(field, [*header, *_own_columns(header, predictor.card.labels)]))
     waiting: list[list[str]] = []
 
     def texts() -> Iterator[str]:
@@ -122,45 +158,76 @@ def _write(header, rows: Iterable, predictor: Predictor, out: TextIO, tick) -> N
         tick()
 
 
-def _messages(file: BinaryIO) -> Iterator[str]:
-    return (line.rstrip("\r\n") for line in _lines(file, "standard input"))
+def _own_columns(header: list[str], labels: list[str]) -> list[str]:
+    """Names of the columns that are added, none of which the file has already."""
+    taken = {name.strip().casefold() for name in header}
+    first = "predicted" if "label" in taken else "label"
+    names = []
+    for wanted in (first, "probability", *(f"probability_{label}" for label in labels)):
+        candidates = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
+        names.append(next(name for name in candidates if name.casefold() not in taken))
+        taken.add(names[-1].casefold())
+    return names
 
 
-def _csv_rows(file: BinaryIO, path: Path, column: str) -> Iterator:
-    """The header, then each row with its text. Raises InputError with the line it stumbles over."""
-    csv.field_size_limit(1 << 24)
-    reader = csv.reader(_lines(file, path), strict=True)
-    line = 1  # of the row's first line; quoted fields may span several
+def _messages(file: BinaryIO, encoding: str | None) -> Iterator[str]:
+    """The lines of standard input, which end at LF or CRLF."""
     try:
-        header = next(reader, None)
+        for line in text_lines(file, encoding or "utf-8-sig", newline="\n"):
+            yield line.rstrip("\r\n")
+    except DecodingError as error:
+        likely = likely_encoding(error.bytes)
+        advice = f"; it looks like {likely}: {_option('encoding', likely)}" if likely else ""
+        name = encoding or "UTF-8"
+        raise InputError(f"standard input: line {error.line}: not {name} text{advice}") from None
+
+
+def _option(name: str, value: str) -> str:
+    return f"leave out --{name}" if value == "null" else f"give --{name} {value}"
+
+
+def _table_rows(file: BinaryIO, args: argparse.Namespace) -> Iterator:
+    """The header, then each row with its text. Raises InputError with the line it stumbles over."""
+    path, form = args.csv, Form(args.encoding, args.delimiter, args.quoting, ",", _option)
+    table = open_table(file, path, form)
+    try:
+        header = table.names or next((row for _, row in table.rows), None)
         if header is None:
             raise InputError(f"{path}: empty; expected a line with the columns' names")
-        header = list(map(unguard, header))
-        if column not in header:
-            raise InputError(
-                f"{path}: no column {column!r} among {', '.join(map(repr, header))}; name the "
-                "text's column with --column; commas must stand between columns"
-            )
+        as_it_was = unguard if table.delimiter else str  # only CSV is guarded
+        header = list(map(as_it_was, header))
+        layout = _layout(header, args.column, table, path, form)
         yield header
-        index = header.index(column)
-        line = reader.line_num + 1
-        for row in reader:
-            if len(row) != len(header):
-                raise InputError(f"{path}: line {line}: {len(row)} fields, expected {len(header)}")
-            row = list(map(unguard, row))
-            yield row, row[index]
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{path}: line {line}: {error}") from None
+        empty = None  # the first of the lines that hold nothing; at the end they do not matter
+        for line, row in table.rows:
+            if not row:
+                empty = empty or line
+                continue
+            if empty or not layout.fits(len(row)):
+                found = 0 if empty else len(row)
+                raise RowError(empty or line, f"{found} fields where {len(header)} are expected")
+            row = list(map(as_it_was, row))
+            filled = row + [""] * (len(header) - len(row))
+            yield filled, layout.text_of(row, table.delimiter or ",")
+    except RowError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
-def _lines(file: BinaryIO, name: str | Path) -> Iterator[str]:
-    """Lines of UTF-8 text with their ends, a byte-order mark left out; a bad one is named."""
-    for number, line in enumerate(file, 1):
-        try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise InputError(f"{name}: line {number}: not UTF-8 text; save it as UTF-8") from None
+def _layout(header: list[str], column: str | None, table: Table, path: Path, form: Form) -> Layout:
+    """Which column holds the text, said when it is a guess."""
+    try:
+        layout = text_layout(header, column)
+    except ValueError as error:
+        advice = "name the text's column with --column"
+        if table.delimiter:
+            line = table.delimiter.join(header)
+            other = delimiter_advice(line, table.delimiter, form)
+            advice += f"; {other or DELIMITERS.get(table.delimiter, 'the delimiter')}"
+            advice += "" if other else " must stand between columns"
+        raise InputError(f"{path}: {error}; {advice}") from None
+    if layout.news:
+        say(f"{path}: {layout.news}")
+    return layout
 
 
 @contextmanager

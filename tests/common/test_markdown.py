@@ -6,7 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rendered import tables
 
-from spam_gpt2.common.markdown import code, details, fit, table, warning
+from spam_gpt2.common.markdown import code, details, escape, fit, table, warning
 
 
 @pytest.mark.parametrize("text", ["plain", "a|b", "two\nlines", "**bold**", "<b>", "", "a\\"])
@@ -24,6 +24,19 @@ def test_code_is_one_span_of_code(text: str) -> None:
     [paragraph] = [t for t in MarkdownIt().parse(code(text)) if t.type == "inline"]
     assert [child.type for child in paragraph.children] == ["code_inline"]
     assert paragraph.children[0].content == " ".join(text.replace("`", "'").split())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ham", "</script><b>total</b>", "*a* _b_ `c` ~~d~~", "[x](http://x)", "&lt;", "a\\*", "# a"],
+)
+def test_plain_text_is_shown_as_it_is(text: str) -> None:
+    parser = MarkdownIt("gfm-like", {"linkify": False})
+    [paragraph] = [t for t in parser.parse(escape(text)) if t.type == "inline"]
+    assert {child.type for child in paragraph.children} <= {"text", "text_special"}
+    assert "".join(child.content for child in paragraph.children) == text
+    [found] = tables(table(["", escape(text)], [["x", "1"]]))
+    assert found[""] == [text]
 
 
 def test_what_is_folded_is_still_markdown() -> None:

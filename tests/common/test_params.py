@@ -62,12 +62,27 @@ def test_every_key_of_the_shipped_file_is_explained() -> None:
         ("classifier.max_length", 40),
         ("fetch_gpt2.fallback", None),
         ("prepare.labels", ["ham", "spam"]),
+        ("prepare.encoding", "cp1252"),
+        ("prepare.delimiter", ";"),
+        ("prepare.quoting", None),
     ],
 )
 def test_good_values_are_taken(key: str, value: Any) -> None:
     section, name = key.split(".")
     taken = getattr(getattr(check_params(changed(key, value)), section), name)
     assert taken == (float(value) if name == "learning_rate" else value)
+
+
+def test_columns_are_names_or_numbers_and_texts_one_or_several() -> None:
+    one = check_params(changed("prepare.columns", {"label": "v1", "text": 2})).prepare.columns
+    assert (one.label, one.text) == ("v1", [2])
+    two = check_params(changed("prepare.columns", {"label": 1, "text": ["a", 3]})).prepare.columns
+    assert (two.label, two.text) == (1, ["a", 3])
+
+
+@pytest.mark.parametrize("name", ["tab", "\\t"])
+def test_a_tab_has_a_name(name: str) -> None:
+    assert check_params(changed("prepare.delimiter", name)).prepare.delimiter == "\t"
 
 
 @pytest.mark.parametrize(
@@ -94,6 +109,18 @@ def test_good_values_are_taken(key: str, value: Any) -> None:
         ("prepare.train", 1.2, "prepare.train: "),
         ("prepare.labels", ["ham"], "prepare.labels: "),
         ("prepare.labels", ["ham", "ham"], "prepare.labels: a label is listed twice"),
+        ("prepare.labels", [0, 1], "prepare.labels: to YAML, 0 is no text"),
+        ("prepare.labels", ["ham", True], "prepare.labels: to YAML, True is no text"),
+        ("prepare.labels", ["ham", "spam "], "prepare.labels: blanks around 'spam '"),
+        ("prepare.encoding", "latin-0", "prepare.encoding: 'latin-0' is no encoding"),
+        ("prepare.encoding", "base64", "prepare.encoding: 'base64' is no encoding"),
+        ("prepare.delimiter", ";;", "prepare.delimiter: ';;' is not one character"),
+        ("prepare.delimiter", "", "prepare.delimiter: '' is not one character"),
+        ("prepare.columns", {"label": "v1"}, "prepare.columns.text: is missing"),
+        ("prepare.columns", {"label": 0, "text": 1}, "prepare.columns.label: a column is a name"),
+        ("prepare.columns", {"label": 1, "text": []}, "prepare.columns.text: at least one"),
+        ("prepare.columns", {"label": 1, "text": [2, True]}, "prepare.columns.text: a column is"),
+        ("prepare.columns", {"label": 1, "text": 2, "id": 3}, "prepare.columns.id: unknown key"),
         ("prepare.balance", "yes", "prepare.balance: "),
         ("prepare.quoting", "all", "prepare.quoting: "),
         ("classifier.max_length", 0, "classifier.max_length: "),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from repository import Repository
 
-from spam_gpt2.common.project import CLONED_FROM, project_dir
+from spam_gpt2.common.files import InputError
+from spam_gpt2.common.project import CLONED_FROM, check_reaches_copy, project_dir
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,26 @@ def test_the_project_is_what_was_copied(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert project_dir(Path("folder")) == Path(expected)
+
+
+def test_a_file_that_git_does_not_know_is_missed_in_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, copy_dir = tmp_path / "project", tmp_path / "copy"
+    repository = Repository(project)
+    repository.commit(**{".gitignore": "made.csv\n", "known.csv": "label,text\n"})
+    for name in ("my messages.csv", "made.csv"):
+        (project / name).touch()
+    Repository(copy_dir, clone_of=project)
+    monkeypatch.delenv(CLONED_FROM, raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(project))
+    monkeypatch.chdir(copy_dir)
+    for path in ("known.csv", "made.csv", "nowhere.csv", project / "my messages.csv"):
+        check_reaches_copy(Path(path), "prepare.path")
+    with pytest.raises(InputError) as caught:
+        check_reaches_copy(Path("my messages.csv"), "prepare.path")
+    assert str(caught.value).startswith("prepare.path: git does not know my messages.csv, ")
+    assert "--copy-paths 'my messages.csv'" in str(caught.value)
+    assert str(project / "my messages.csv") in str(caught.value)
+    monkeypatch.chdir(project)
+    check_reaches_copy(Path("my messages.csv"), "prepare.path")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.data.sms import check_labels, read_messages, read_split, write_split
+from spam_gpt2.data.sms import read_messages, read_split, write_split
 
 
 def write(folder: Path, content: str | bytes, name: str = "messages.tsv") -> Path:
@@ -104,41 +104,6 @@ def test_text_that_is_not_utf8_is_named_by_its_line(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no such file; set prepare\.path"):
         read_messages(tmp_path / "nothing.csv")
-
-
-def frame(*labels: str) -> pd.DataFrame:
-    return pd.DataFrame({"line": range(1, len(labels) + 1), "label": labels, "text": labels})
-
-
-def test_labels_come_from_the_data_sorted_or_from_the_parameters() -> None:
-    messages = frame("spam", "ham", "eggs", "spam")
-    assert check_labels(messages, None, Path("f")) == ["eggs", "ham", "spam"]
-    assert check_labels(messages, ["spam", "eggs", "ham"], Path("f")) == ["spam", "eggs", "ham"]
-
-
-@pytest.mark.parametrize(
-    ("messages", "labels", "expected"),
-    [
-        (frame("ham", "ham"), None, "all messages are labelled 'ham'"),
-        (frame("ham", "spam", "egg"), ["ham", "spam"], "f: line 3: label 'egg' is not in prepare"),
-        (frame("ham", "spam"), ["ham", "spam", "egg"], "no message labelled 'egg'"),
-        (
-            frame("class", "ham", "spam", "ham"),
-            None,
-            "f: line 1: .* labelled 'class'; if that is a header, name its columns label and text$",
-        ),
-        (
-            frame('"label"', '"ham"', '"spam"', '"ham"'),
-            None,
-            "f: line 1: .* if quotes enclose the fields, set prepare.quoting: default$",
-        ),
-    ],
-)
-def test_labels_that_do_not_fit_the_data(
-    messages: pd.DataFrame, labels: list[str] | None, expected: str
-) -> None:
-    with pytest.raises(InputError, match=expected):
-        check_labels(messages, labels, Path("f"))
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)

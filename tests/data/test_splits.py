@@ -15,7 +15,13 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from spam_gpt2.data.sms import read_messages
-from spam_gpt2.data.splits import SPLITS, Split, describe, split_messages
+from spam_gpt2.data.splits import (
+    SPLITS,
+    Split,
+    describe,
+    split_messages,
+    texts_with_several_labels,
+)
 
 SHARED_PATH = ROOT.parent / "shared/data/sms/SMSSpamCollection"
 NEEDS_SHARED = pytest.mark.skipif(not SHARED_PATH.is_file(), reason=f"no {SHARED_PATH}")
@@ -230,6 +236,7 @@ def test_description_counts_messages_repeats_and_leaks() -> None:
     assert described == {
         "messages": {"total": 5, "spam": 2, "ham": 3},
         "repeated_texts": 2,
+        "texts_with_several_labels": 0,
         "splits": {
             "train": {"total": 2, "spam": 1, "ham": 1},
             "validation": {"total": 1, "spam": 0, "ham": 1},
@@ -239,6 +246,18 @@ def test_description_counts_messages_repeats_and_leaks() -> None:
         "also_in_train": {"validation": 1, "test": 0, "holdout": 1},
     }
     assert list(described["messages"]) == ["total", "spam", "ham"]
+
+
+def test_a_class_named_total_leaves_the_total_as_it_is() -> None:
+    messages = distinct(ham=20, total=10)
+    described = describe(messages, split(messages), ["ham", "total"])
+    assert described["messages"] == {"total": 30, "ham": 20, "total (class)": 10}
+
+
+def test_a_text_with_several_labels_is_counted_once() -> None:
+    both = [("ham", "a"), ("spam", "a"), ("spam", "a"), ("eggs", "a"), ("ham", "b"), ("ham", "b")]
+    messages = table(*both, ("ham", "c"), ("spam", "c"))
+    assert texts_with_several_labels(messages) == 2
 
 
 # Properties that hold for any messages.

@@ -20,7 +20,7 @@ from scipy import stats
 from sklearn import metrics as sk
 from sklearn.preprocessing import label_binarize
 
-from spam_gpt2.common.files import InputError, sha256_of
+from spam_gpt2.common.files import InputError, sha256_of, write_csv
 from spam_gpt2.common.params import Evaluate
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.evaluation import (
@@ -35,6 +35,7 @@ from spam_gpt2.evaluation.metrics import confidence_intervals
 
 CURVES = ("roc", "precision_recall")
 PIPELINE = ROOT / "dvc.yaml"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 MODEL = {"weights": "tiny", "weights_sha256": "0" * 64}
 SETTINGS = Evaluate(confidence=0.9, resamples=100, seed=1)
 SIZES = {"train": 40, "validation": 15, "test": 30}
@@ -54,6 +55,7 @@ AWKWARD = [
     "\r",
 ]
 CLASSES = {"two": ["ham", "spam"], "three": ["news", "ham", "spam"]}
+COLLIDING = ["total", "weights", "line", "text", "label", "predicted", "</script><b>$x</b>"]
 
 
 def predicted(labels: list[str], count: int, seed: int) -> Predicted:
@@ -283,6 +285,20 @@ def test_predictions_are_read_back_as_they_were(evaluation: Evaluation) -> None:
         assert np.array_equal(read_probabilities.astype(np.float32), probabilities)
 
 
+def test_no_field_of_the_predictions_is_a_formula_to_a_spreadsheet(tmp_path: Path) -> None:
+    """OWASP's list of first characters; whatever stood there is read back, marks of our own too."""
+    texts = ['=HYPERLINK("http://example.com")', "+1", "-2", "@home", "\t=1", "'=1", "''+1", "'tis"]
+    labels = ["=a", "b"]
+    messages = pd.DataFrame({"line": range(8), "label": labels * 4, "text": texts})
+    probabilities = np.tile([[0.75, 0.25]], (8, 1))
+    path = tmp_path / "predictions.csv"
+    write_csv(path, predictions_table(messages, probabilities, labels))
+    for row in read_csv(path):
+        assert not {row["label"][0], row["predicted"][0], row["text"][0]} & set(FORMULA_STARTS)
+    read, _ = read_predictions(path, labels)
+    assert read.to_dict("list") == messages.to_dict("list")
+
+
 def test_curves_are_those_of_the_test_set(evaluation: Evaluation) -> None:
     messages, probabilities = evaluation.splits["test"]
     if len(evaluation.labels) == 2:
@@ -388,6 +404,26 @@ def test_each_of_three_classes_has_its_own_count(folder: Path) -> None:
         label: (m["false_positives"], m["messages"]) for label, m in list(metrics.items())[2:]
     }
     assert counts == {"news": (0, 2), "ham": (2, 3)}
+
+
+def test_classes_may_be_named_as_columns_and_figures_are(folder: Path) -> None:
+    splits = three_splits(COLLIDING)
+    write_evaluation("gpt2", MODEL, splits, COLLIDING, SETTINGS)
+    metrics = read_json(folder / "metrics/gpt2.json")
+    assert metrics["weights"] == "tiny"
+    messages, probabilities = splits["test"]
+    read, read_probabilities = read_predictions(
+        folder / "data/predictions/gpt2/test.csv", COLLIDING
+    )
+    assert read.to_dict("list") == messages.to_dict("list")
+    assert np.array_equal(read_probabilities.astype(np.float32), probabilities)
+    assert "</script" not in (folder / "plots/gpt2/confusion_test.csv").read_text(encoding="utf-8")
+    guesses = [("weights", "total")] * 3 + [("total", "total")] * 2
+    write_holdout_evaluation(MODEL, holdout(*guesses, labels=COLLIDING), COLLIDING, SETTINGS)
+    metrics = read_json(folder / "metrics/holdout.json")
+    assert metrics["weights"] == "tiny"
+    assert list(metrics) == [*MODEL, "total", "weights (class)"]
+    assert metrics["weights (class)"]["false_positives"] == 3
 
 
 def test_an_empty_holdout_leaves_files_without_figures(folder: Path) -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from matplotlib import pyplot as plt
 
-from spam_gpt2.__main__ import _csv_rows, _write
+from spam_gpt2.__main__ import _table_rows, _write, parser
 from spam_gpt2.common.console import exit_with_error, say, warn
 from spam_gpt2.common.files import InputError, read_csv, write_csv
 from spam_gpt2.common.markdown import code, escape, table
@@ -232,7 +232,9 @@ def test_the_command_line_writes_csv_that_it_reads_back(text: str) -> None:
     _write(["text", text], [([text, "'=1"], text)], predictor, out, lambda: None)
     fields = [field for row in csv.reader(io.StringIO(out.getvalue())) for field in row]
     assert not any(field.startswith(FORMULAS) for field in fields)
-    rows = _csv_rows(io.BytesIO(out.getvalue().encode()), Path("x.csv"), "text")
+    args = parser().parse_args(["--csv", "x.csv", "--column", "text"])
+    written = io.BufferedReader(io.BytesIO(out.getvalue().encode()))
+    rows = _table_rows(written, args)
     assert next(rows)[:2] == ["text", text]
     columns, found = next(rows)
     assert (found, columns[:3]) == (text, [text, "'=1", text])

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 from conftest import ROOT
+from markdown_it import MarkdownIt
 
 from spam_gpt2.common.params import load_params
 from spam_gpt2.reporting.model_card import model_card
@@ -13,16 +14,19 @@ from spam_gpt2.reporting.model_card import model_card
 FIGURES = ("accuracy", "precision", "recall", "f1", "roc_auc", "loss")
 
 
-def card(weights: str = "gpt2-124M", **prepare: Any) -> str:
+def card(
+    weights: str = "gpt2-124M", labels: tuple[str, str] = ("ham", "spam"), **prepare: Any
+) -> str:
     side = {
         "test": dict.fromkeys(FIGURES, 0.9375),
         "test_intervals": {name: [0.9, 0.97] for name in FIGURES},
     }
-    counts = {"total": 302, "ham": 151, "spam": 151}
+    keys = [f"{label} (class)" if label == "total" else label for label in labels]
+    counts = {"total": 302, **dict.fromkeys(keys, 151)}
     params = load_params(ROOT / "params.yaml").model_dump()
     params["prepare"] |= prepare
     return model_card(
-        gpt2={"weights": weights, "weights_sha256": "ab" * 32, "labels": ["ham", "spam"], **side},
+        gpt2={"weights": weights, "weights_sha256": "ab" * 32, "labels": list(labels), **side},
         baseline={"model": "TF-IDF", **side},
         holdout={"weights": weights, "ham": {"messages": 4080, "false_positive_rate": 0.0556,
                                              "interval": [0.049, 0.063]}},
@@ -59,6 +63,15 @@ def test_the_stand_in_is_never_called_gpt2() -> None:
     assert "OpenAI, modified MIT" not in text
     assert "is not GPT-2" not in card()
     assert "; on cuda, bfloat16)." in card()
+
+
+def test_classes_of_any_name_are_shown_as_text() -> None:
+    text = card(labels=("total", "</script><b>a|b</b>"))
+    assert "| test | 151 | 151 | 302 |" in text
+    html = MarkdownIt("gfm-like", {"linkify": False}).render(text)
+    assert "<b>" not in html
+    assert "<th>" in html or "<th " in html
+    assert html.count("&lt;/script&gt;&lt;b&gt;a|b&lt;/b&gt;") == 3
 
 
 def test_figures_come_with_their_intervals() -> None:

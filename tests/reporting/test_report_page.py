@@ -146,6 +146,16 @@ def test_the_leak_is_told_in_points() -> None:
     assert "<td>92.00</td><td></td>" in page
 
 
+def test_a_class_named_total_or_as_html_is_shown_as_text() -> None:
+    values, labels = context(), ["total", "</script><b>spam</b>"]
+    values["gpt2"]["labels"] = values["calibration"]["labels"] = labels
+    counts = {"total": 17, "total (class)": 8, labels[1]: 9}
+    values["data"] |= {"messages": counts, "splits": {"test": counts}}
+    page = render_report(values, AnyPicture())
+    assert "<b>spam</b>" not in page
+    assert "<td>test</td><td>8</td><td>9</td><td>17</td>" in page
+
+
 def test_a_figure_that_is_missing_is_an_error_and_no_gap() -> None:
     values = context()
     del values["gpt2"]["test"]["accuracy"]

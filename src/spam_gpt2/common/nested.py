@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 
@@ -13,3 +13,18 @@ def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def class_keys(labels: Sequence[str], taken: Collection[str]) -> list[str]:
+    """A key for each class beside other keys: its label, or `<label> (class)` where that is taken.
+
+    A class may be named `total` or `weights`, as the figures beside it are.
+    """
+    used, keys = {*taken, *labels}, []
+    for label in labels:
+        key = label
+        while key in taken or (key != label and key in used):
+            key += " (class)"
+        used.add(key)
+        keys.append(key)
+    return keys

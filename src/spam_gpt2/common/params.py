@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from spam_gpt2.common.console import one_line_errors
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.validation import STRICT, Float, Labels, Seed, describe_error
+from spam_gpt2.common.validation import STRICT, Float, Labels, Seed, describe_error, shown
 
 PARAMS_PATH = Path("params.yaml")
 
@@ -42,16 +50,63 @@ class DownloadData(Section):
     sources: Sources
 
 
+def _checked_column(value: Any) -> str | int:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if is_number or (isinstance(value, str) and value.strip()):
+        return value
+    raise ValueError(f"a column is a name, or a number from 1, not {shown(value)}")
+
+
+def _checked_columns(value: Any) -> list[str | int]:
+    columns = [_checked_column(v) for v in (value if isinstance(value, list) else [value])]
+    if not columns:
+        raise ValueError("at least one column")
+    return columns
+
+
+class Columns(Section):
+    """Where labels and texts stand: names of a header, or numbers from 1."""
+
+    label: Annotated[str | int, PlainValidator(_checked_column)]
+    text: Annotated[list[str | int], PlainValidator(_checked_columns)]  # joined where several
+
+
 class Prepare(Section):
     path: Source
+    columns: Columns | None
+    encoding: Annotated[str, Field(max_length=100)] | None
+    delimiter: Annotated[str, Field(max_length=10)] | None
+    quoting: Literal["none", "default"] | None
     labels: Labels | None
-    quoting: Literal["none", "default"]
     duplicates: Literal["together", "keep", "drop"]
     balance: bool
     stratify: bool
     train: Share
     validation: Share
     seed: Seed
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_a_text_encoding(cls, encoding: str | None) -> str | None:
+        return None if encoding is None else text_encoding(encoding)
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_one_character(cls, delimiter: str | None) -> str | None:
+        return None if delimiter is None else one_character(delimiter)
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels_are_words(cls, labels: Any) -> Any:
+        for label in labels if isinstance(labels, list) else []:
+            if not isinstance(label, str):
+                raise ValueError(
+                    f"to YAML, {shown(label)} is no text (nor are yes, no, on and off): write it in "
+                    'quotes, as in ["0", "1"]'
+                )
+            if label != label.strip():
+                raise ValueError(f"blanks around {shown(label)}: labels are read without them")
+        return labels
 
     @model_validator(mode="after")
     def _leaves_a_test_set(self) -> Prepare:
@@ -169,6 +224,26 @@ class Params(Section):
         except ValueError as error:
             raise ValueError(f"finetune.trainable: {error}") from None
         return self
+
+
+def text_encoding(name: str) -> str:
+    """The name of an encoding that Python knows, as it was given; ValueError for another."""
+    try:
+        is_known = codecs.lookup(name)._is_text_encoding  # `hex` and the like turn bytes to bytes
+    except (LookupError, ValueError):
+        is_known = False
+    if not is_known or name.lower() in ("idna", "punycode", "undefined"):
+        raise ValueError(f"{name!r} is no encoding; latin-1, cp1252 and utf-16 are some")
+    return name
+
+
+def one_character(delimiter: str) -> str:
+    """What separates fields: one character, or a tab by its name; ValueError for anything else."""
+    if delimiter in ("tab", "\\t"):
+        return "\t"
+    if len(delimiter) != 1 or delimiter in '"\r\n\0':
+        raise ValueError(f"{delimiter!r} is not one character (a tab may be written: tab)")
+    return delimiter
 
 
 def trainable_blocks(trainable: str, n_layer: int) -> int:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
+
+from spam_gpt2.common.commands import execute
+from spam_gpt2.common.files import InputError
 
 CLONED_FROM = "SPAM_GPT2_PROJECT"  # the environment variable that names it in a clone
 
@@ -15,3 +19,25 @@ def project_dir(folder: Path = Path()) -> Path:
     clone, made so that experiments run side by side, a variable of our own names the project.
     """
     return Path(os.environ.get(CLONED_FROM) or os.environ.get("DVC_ROOT") or folder)
+
+
+def check_reaches_copy(path: Path, key: str) -> None:
+    """Refuse a file of the project that its copy lacks since git does not know it.
+
+    What git ignores are outputs, which DVC brings into the copy.
+
+    Args:
+        path: as the parameter has it, relative to the project's folder or absolute.
+        key: the parameter's name.
+
+    Raises: InputError.
+    """
+    project = project_dir().resolve()
+    if path.exists() or project == Path.cwd().resolve() or not (project / path).is_file():
+        return
+    ignored = execute(["git", "check-ignore", "--quiet", str(path)], cwd=project)
+    if ignored.returncode != 0:
+        raise InputError(
+            f"{key}: git does not know {path}, so that `--temp` and `--queue` run without it; add "
+            f"--copy-paths {shlex.quote(str(path))}, or name it as {project / path}"
+        )

@@ -2,94 +2,235 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from itertools import chain
+import codecs
+import re
+import sys
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
+from spam_gpt2.common.console import say, warn
 from spam_gpt2.common.files import InputError, read_csv, write_csv
+from spam_gpt2.common.params import Columns
+from spam_gpt2.data.columns import Layout, chosen_layout, listed, usual_layout, usual_width
+from spam_gpt2.data.encodings import marked_encoding
+from spam_gpt2.data.table import Form, RowError, Table, delimiter_advice, open_table
 
 HEADER = ("label", "text")
-END = "\0end\0"  # read behind the last line: a quote that is still open takes it in
+SHOWN = 5  # lines that an error names
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def read_messages(path: Path, quoting: str = "none") -> pd.DataFrame:
-    """Messages of a CSV or TSV file of label and text, one a row; no row is dropped in silence.
+def read_messages(
+    path: Path,
+    quoting: str | None = None,
+    *,
+    columns: Columns | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> pd.DataFrame:
+    """Messages of a file of labels and texts, one a row; no row is dropped in silence.
 
-    Args:
-        path: split at commas when it ends in .csv, at tabs otherwise. A first row that holds the
-            names `label` and `text` is a header and says which columns they are.
-        quoting: `none` takes a quote mark for a character; `default` takes quotes to enclose
-            fields, as pandas does (the SMS Spam Collection then loses two messages).
+    See `prepare` in params.yaml for what the choices mean. What is guessed is said.
 
-    Returns: columns line (of the file, from 1), label, text.
+    Returns: columns line (of the file, from 1; of Parquet, the row), label, text.
 
-    Raises InputError with the numbers of all lines that cannot be read, and why.
+    Raises InputError with the numbers of all lines that cannot be read, and why; when most of them
+    have one cause, with that alone.
     """
-    content = _read_utf8(path)
-    delimiter = "," if path.suffix.lower() == ".csv" else "\t"
-    style = csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL
-    lines = chain(io.StringIO(content, newline=""), [END])
-    reader = csv.reader(lines, delimiter=delimiter, quoting=style)
-    rows, problems, columns = [], [], None
-    line = 1  # of the row's first line; quoted fields may span several
-    try:
-        for row in reader:
-            if row == [END]:
-                break
-            if columns is None:
-                names = [name.strip().lower() for name in row]
-                is_header = set(HEADER) <= set(names)
-                columns = [names.index(name) if is_header else i for i, name in enumerate(HEADER)]
-                width = len(row) if is_header else 2
-                if is_header:
-                    line = reader.line_num + 1
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file; set prepare.path to your messages, or run `dvc repro`, which "
+            "fetches the collection"
+        )
+    form = Form(encoding, delimiter, quoting)
+    with path.open("rb") as file:
+        table = open_table(file, path, form)
+        reading = _Reading(path, form, table, columns)
+        messages = reading.run()
+    if encoding and not codecs.lookup(encoding).name.startswith("utf") and _is_utf8(path):
+        warn(
+            f"{path}: this is UTF-8, whose characters beyond ASCII {encoding} takes for others; "
+            "set prepare.encoding: null"
+        )
+    return messages
+
+
+class _Reading:
+    """One pass over a file's rows: messages, problems, and how many fields each row has."""
+
+    def __init__(self, path: Path, form: Form, table: Table, columns: Columns | None) -> None:
+        self.path, self.form, self.table, self.columns = path, form, table, columns
+        self.layout: Layout | None = None
+        self.first: list[str] = []
+        self.lines: list[int] = []
+        self.labels: list[str] = []
+        self.texts: list[str] = []
+        self.problems: list[str] = []  # the first of them
+        self.problem_count = 0
+        self.widths: Counter[int] = Counter()
+        self.joined: list[int] = []  # lines of texts that ran on into columns without names
+        self.has_quotes = False  # in a row that cannot be read
+        self.stripped = 0
+
+    def run(self) -> pd.DataFrame:
+        empty: list[int] = []  # lines, of which those at the end hold nothing
+        try:
+            if self.table.names is not None:
+                self._begin(self.table.names, has_names=True)
+            for line, row in self.table.rows:
+                if not row:
+                    empty.append(line)
                     continue
-            problem = _problem(row, columns, width)
-            if problem:
-                problems.append(f"line {line}: {problem}")
+                for number in empty:
+                    self._problem(number, "empty", [])
+                empty = []
+                if not self.first and self._begin(row, has_names=False):
+                    continue
+                self._take(line, row)
+        except RowError as error:
+            self._problem(error.line, error.reason, [])
+        self._check()
+        self._say()
+        frame = {"line": self.lines, "label": self.labels, "text": self.texts}
+        return pd.DataFrame(frame)
+
+    def _begin(self, first: list[str], has_names: bool) -> bool:
+        """Find the columns in the first row; returns whether that is a header."""
+        self.first = first
+        try:
+            if self.columns:
+                chosen = self.columns.label, self.columns.text
+                self.layout = chosen_layout(first, has_names, *chosen)
             else:
-                rows.append((line, row[columns[0]].strip(), row[columns[1]]))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        problems.append(f"line {line}: {error}")
-    if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" * (len(problems) > 5))
-        raise InputError(f"{path}: {shown}. Mend these lines (or see prepare.quoting)")
-    if not rows:
-        raise InputError(f"{path}: no messages in it; expected a label and a text a line")
-    return pd.DataFrame(rows, columns=["line", *HEADER])
+                self.layout = usual_layout(first, has_names)
+        except ValueError as error:
+            advice = self._delimiter_advice()
+            hint = f"; {advice}" if advice else "; see prepare.columns"
+            raise InputError(f"{self.path}: {error}{hint}") from None
+        if self.layout is None and has_names:
+            raise self._unknown_columns(len(first))
+        return self.layout is not None and self.layout.is_header
 
+    def _take(self, line: int, row: list[str]) -> None:
+        self.widths[len(row)] += 1
+        layout = self.layout
+        if layout is None or not layout.fits(len(row)):
+            expected = layout.widths[1] if layout else 2
+            self._problem(line, f"{len(row)} fields where {expected} are expected", row)
+            return
+        label = row[layout.label].strip()
+        text = layout.text_of(row, self.table.delimiter or ",")
+        if problem := _wrong_message(label, text):
+            self._problem(line, problem, row)
+            return
+        if layout.runs_on(row):
+            self.joined.append(line)
+        self.stripped += label != row[layout.label]
+        self.lines.append(line)
+        self.labels.append(sys.intern(label))  # a few distinct ones, however many messages
+        self.texts.append(text)
 
-def check_labels(messages: pd.DataFrame, labels: list[str] | None, path: Path) -> list[str]:
-    """The classes in order: those given, or those of the data, sorted.
+    def _problem(self, line: int, reason: str, row: list[str]) -> None:
+        self.problem_count += 1
+        self.has_quotes |= any(field.startswith('"') for field in row)
+        if len(self.problems) < SHOWN:
+            self.problems.append(f"line {line}: {reason}")
 
-    Raises InputError for a label of the data that is not listed, a listed one without messages, or
-    what looks like a header of other names.
-    """
-    found = sorted(messages["label"].unique())
-    if len(found) < 2:
-        raise InputError(f"{path}: all messages are labelled {found[0]!r}; two classes are needed")
-    if labels is None:
-        line, label = messages[["line", "label"]].iloc[0]
-        if line == 1 and label not in messages["label"].iloc[1:].to_numpy():
-            raise InputError(
-                f"{path}: line 1: no other message is labelled {label!r}; if that is a header, "
-                "name its columns label and text"
-                + "; if quotes enclose the fields, set prepare.quoting: default"
-                * ('"' in label)
+    def _check(self) -> None:
+        if self.problem_count:
+            width = usual_width(self.widths) if self.widths else None
+            fits = width is not None and self.layout is not None and self.layout.fits(width)
+            if width and not fits and (width > 1 or len(self.first) == 1):
+                raise self._unknown_columns(width)
+            more = self.problem_count - len(self.problems)
+            shown = "; ".join([*self.problems, *([f"and {more} more"] if more else [])])
+            advice = self._quoting_advice() or self._tab_advice()
+            remedy = f"Mend these lines{f' ({advice})' if advice else ''}"
+            raise InputError(f"{self.path}: {shown}. {remedy}")
+        if not self.lines:
+            raise InputError(f"{self.path}: no messages in it; expected a label and a text a line")
+        if self.table.delimiter and all(";" in label for label in set(self.labels)):
+            advice = delimiter_advice(";", "\0", self.form)
+            raise InputError(f"{self.path}: every label holds a semicolon; if {advice}")
+
+    def _unknown_columns(self, width: int) -> InputError:
+        """The one cause of it all: other columns than a label and a text."""
+        advice = self._delimiter_advice() if 1 in (width, len(self.first)) else None
+        advice = advice or self._quoting_advice()
+        if advice is None and width == 1:
+            advice = "expected a label and a text a line; see prepare.delimiter"
+        advice = advice or "name two of them in prepare.columns: {label: …, text: …}"
+        count = f"{width} column{'s' * (width > 1)}"
+        at = "" if len(self.first) == width else f" in most lines, {len(self.first)} in the first"
+        return InputError(f"{self.path}: {count}{at}: {listed(self.first)}; {advice}")
+
+    def _delimiter_advice(self) -> str | None:
+        delimiter = self.table.delimiter
+        if delimiter is None or not self.first:
+            return None
+        return delimiter_advice(delimiter.join(self.first), delimiter, self.form)
+
+    def _quoting_advice(self) -> str | None:
+        if self.has_quotes and self.table.quoting == "none":
+            return "quotes seem to enclose fields: set prepare.quoting: default"
+        return None
+
+    def _tab_advice(self) -> str | None:
+        """Where a text holds the delimiter, fields that tabs separate look like two others."""
+        has_tab = bool(self.first) and "\t" in self.first[0] and self.table.delimiter != "\t"
+        return delimiter_advice(self.first[0], "\0", self.form) if has_tab else None
+
+    def _say(self) -> None:
+        if self.layout and self.layout.news:
+            say(f"{self.path}: {self.layout.news}")
+        if self.joined:
+            numbers = ", ".join(map(str, self.joined[:SHOWN]))
+            more = ", …" if len(self.joined) > SHOWN else ""
+            say(
+                f"{self.path}: {len(self.joined)} texts that ran on into columns without a name "
+                f"are put together again (line {numbers}{more})"
             )
-        return found
-    for label in found:
-        if label not in labels:
-            line = messages.loc[messages["label"] == label, "line"].iloc[0]
-            raise InputError(f"{path}: line {line}: label {label!r} is not in prepare.labels")
-    for label in labels:
-        if label not in found:
-            raise InputError(f"prepare.labels: {path} has no message labelled {label!r}")
-    return labels
+        if self.stripped:
+            say(f"{self.path}: blanks around the label are left out in {self.stripped} lines")
+        if self.table.quoting == "none":
+            _warn_of_quotes(self.path, self.texts)
+
+
+def _wrong_message(label: str, text: str) -> str | None:
+    if not label:
+        return "no label"
+    if not text.strip():
+        return "no text"
+    if "\0" in text:
+        return "a NUL character"
+    if CONTROL.search(label):
+        return f"a control character in the label {label!r}"
+    return None
+
+
+def _warn_of_quotes(path: Path, texts: list[str]) -> None:
+    """Under `none`, texts as a program writes them that quotes only where it must."""
+    enclosed = [text[1:-1] for text in texts if len(text) > 1 and text[0] == text[-1] == '"']
+    quoted = sum('""' in t and '"' not in t.replace('""', "") for t in enclosed)
+    if quoted > 1 or 2 * len(enclosed) > len(texts):
+        warn(
+            f"{path}: {max(quoted, len(enclosed))} texts look quoted, and their quote marks are "
+            "read as characters; if a program wrote them, set prepare.quoting: default"
+        )
+
+
+def _is_utf8(path: Path) -> bool:
+    """Whether a file without a mark is UTF-8 and not plain ASCII, which is the same in most."""
+    content = path.read_bytes()
+    if marked_encoding(content[:4]) or content.isascii():
+        return False
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read_split(path: Path) -> pd.DataFrame:
@@ -102,32 +243,3 @@ def read_split(path: Path) -> pd.DataFrame:
 def write_split(path: Path, messages: pd.DataFrame) -> None:
     """Write a split as CSV with the columns line, label, text and LF line ends."""
     write_csv(path, messages[["line", *HEADER]])
-
-
-def _read_utf8(path: Path) -> str:
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such file; set prepare.path to your messages, or run `dvc repro`, which "
-            "fetches the collection"
-        )
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}: line {line}: not UTF-8; save the file as UTF-8") from None
-
-
-def _problem(row: list[str], columns: list[int], width: int) -> str | None:
-    if row and row[-1].endswith(END):
-        return "a quote is opened and never closed"
-    if len(row) != width:
-        return f"{len(row)} fields where {width} are expected" if row else "empty"
-    label, text = (row[column] for column in columns)
-    if not label.strip():
-        return "no label"
-    if not text.strip():
-        return "no text"
-    if "\0" in text:
-        return "a NUL character"
-    return None

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from spam_gpt2.common.nested import class_keys
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -136,6 +138,7 @@ def describe(messages: pd.DataFrame, split: Split, labels: list[str]) -> dict[st
     return {
         "messages": _counts(messages, labels),
         "repeated_texts": int(messages["text"].duplicated().sum()),
+        "texts_with_several_labels": texts_with_several_labels(messages),
         "splits": {name: _counts(frame, labels) for name, frame in frames.items()},
         "also_in_train": {
             name: int(frame["text"].isin(training_texts).sum())
@@ -145,6 +148,14 @@ def describe(messages: pd.DataFrame, split: Split, labels: list[str]) -> dict[st
     }
 
 
+def texts_with_several_labels(messages: pd.DataFrame) -> int:
+    """How many texts are labelled in one way here and in another there."""
+    distinct = messages[["label", "text"]].drop_duplicates()
+    return int(distinct["text"][distinct["text"].duplicated()].nunique())
+
+
 def _counts(messages: pd.DataFrame, labels: list[str]) -> dict[str, int]:
     counts = messages["label"].value_counts()
-    return {"total": len(messages)} | {label: int(counts.get(label, 0)) for label in labels}
+    keys = class_keys(labels, ["total"])
+    of_classes = {k: int(counts.get(v, 0)) for k, v in zip(keys, labels, strict=True)}
+    return {"total": len(messages)} | of_classes

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spam_gpt2.common.files import InputError, read_csv, write_csv, write_json
+from spam_gpt2.common.nested import class_keys
 from spam_gpt2.common.params import Evaluate
 from spam_gpt2.common.text import plot_text
 from spam_gpt2.evaluation.metrics import (
@@ -88,10 +89,10 @@ def write_holdout_evaluation(
     messages, probabilities = predicted
     actual = label_ids(messages, labels)
     metrics = dict(model)
-    for k, label in enumerate(labels):
+    for k, key in enumerate(class_keys(labels, model)):
         of_class = probabilities[actual == k]
         if len(of_class):
-            metrics[label] = false_positive_rate(of_class, k, settings.confidence)
+            metrics[key] = false_positive_rate(of_class, k, settings.confidence)
     table = predictions_table(messages, probabilities, labels)
     write_csv(Path("data/predictions/holdout.csv"), table)
     write_json(Path("metrics/holdout.json"), metrics)

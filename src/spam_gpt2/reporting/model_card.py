@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from spam_gpt2.common.markdown import code, escape, table
+from spam_gpt2.common.nested import class_keys
 from spam_gpt2.common.text import one_line
 from spam_gpt2.reporting.summary import FIGURES, STAND_IN
 
@@ -142,8 +143,9 @@ def _figure(side: dict[str, Any], name: str) -> list[str]:
 
 
 def _data(data: dict[str, Any], labels: list[str], params: dict[str, Any]) -> str:
+    keys = class_keys(labels, ["total"])
     rows = [
-        [name, *(f"{counts[label]:,}" for label in labels), f"{counts['total']:,}"]
+        [name, *(f"{counts[key]:,}" for key in keys), f"{counts['total']:,}"]
         for name, counts in data["splits"].items()
     ]
     source = code(params["prepare"]["path"])

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from spam_gpt2.common.nested import class_keys
 from spam_gpt2.common.text import visible
 from spam_gpt2.reporting.summary import FIGURES, STAND_IN
 
@@ -36,6 +37,7 @@ def render_report(context: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "interval": interval, "fixed": fixed, "tint": tint}
+    environment.globals["class_keys"] = class_keys
     environment.globals["picture"] = lambda name, about: _picture(pictures[name], about)
     context = {**context, "figures": FIGURES, "is_stand_in": STAND_IN in context["gpt2"]["weights"]}
     return environment.get_template(TEMPLATE).render(context)
