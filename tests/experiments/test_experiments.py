@@ -218,6 +218,23 @@ def test_a_stand_in_for_a_larger_model_is_named_as_one() -> None:
     assert row("small", 0.5, weights="gpt2-mini").weights == "gpt2-mini"
 
 
+def test_a_size_that_was_not_fetched_shows_published_figures_alone(tmp_path: Path) -> None:
+    published = Published(row=1, train=87.5, validation=91.28, test=84.67, minutes=0.75)
+    large = row(
+        "large", 0.5, weights="gpt2-mini", overrides={"fetch_gpt2.size": "355M"},
+        published=published, run=Run("beef", 8.0, {}),
+    )  # fmt: skip
+    path = tmp_path / "table.md"
+    write_table([large, row("small", 0.5, weights="gpt2-mini")], ["large", "small"], path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    [shown] = [line for line in lines if line.startswith("| large ")]
+    cells = [cell.strip() for cell in shown.strip("|").split("|")]
+    assert cells[2:11] == ["not fetched"] + [""] * 8
+    assert cells[11:15] == ["87.50", "91.28", "84.67", "0.75"]
+    [small] = [line for line in lines if line.startswith("| small ")]
+    assert "| gpt2-mini | 1,538 | 50.00 | 50.00 | 50.00 |" in small
+
+
 @pytest.mark.parametrize(
     ("finetune", "counts"), [({"epochs": 3}, True), ({"epochs": 2}, False), ({"new": 1}, False)]
 )

@@ -18,6 +18,7 @@ TABLE_PATH = Path("reports/experiments.md")
 SPLITS = ("train", "validation", "test")
 EXTRACTION = "extract_features"
 IN_PLACE = " in place of "
+NOT_FETCHED = "not fetched"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ def _cells(row: Row) -> dict[str, object]:
     cells["seconds"] = row.run.seconds if row.run else None
     cells["fine-tuning s"] = row.run.stages.get("finetune") if row.run else None
     cells["features recomputed"] = row.recomputed
+    if IN_PLACE in row.weights:  # the stand-in's figures, which are another row's
+        cells |= dict.fromkeys(list(cells)[3:], None) | {"weights": NOT_FETCHED}
     for split in SPLITS:
         cells[f"published {split} %"] = getattr(published, split) if published else None
     cells["published minutes"] = published.minutes if published else None
@@ -79,10 +82,21 @@ def merge(fresh: pd.DataFrame, path: Path, order: list[str]) -> pd.DataFrame:
     if path.with_suffix(".csv").is_file():
         earlier = pd.read_csv(path.with_suffix(".csv"), dtype={"commit": str})
         if list(earlier.columns) == list(fresh.columns):  # else of another version
-            every.append(earlier[~earlier["experiment"].isin(fresh["experiment"])])
+            every.append(_blank(earlier[~earlier["experiment"].isin(fresh["experiment"])]))
     merged = pd.concat([rows.astype(object) for rows in every])
     merged = merged[merged["experiment"].isin(order)]
     return merged.sort_values("experiment", key=lambda names: names.map(order.index))
+
+
+def _blank(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows as earlier versions wrote them, without a stand-in's figures for another size."""
+    columns = list(rows.columns)
+    own = columns[3 : columns.index("published train %")]
+    stood_in = rows["weights"].str.contains(IN_PLACE)
+    blank = rows.astype(object)
+    blank.loc[stood_in, own] = None
+    blank.loc[stood_in, "weights"] = NOT_FETCHED
+    return blank
 
 
 def write_table(rows: list[Row], order: list[str], path: Path = TABLE_PATH) -> None:
@@ -101,7 +115,7 @@ def write_table(rows: list[Row], order: list[str], path: Path = TABLE_PATH) -> N
 
 def picture_series(rows: pd.DataFrame) -> dict[str, list[float]]:
     """The picture's series: here, published, and without leak where that is something else."""
-    repeated = rows["weights"].str.contains(IN_PLACE)
+    repeated = rows["weights"] == NOT_FETCHED
     weights = ", ".join(sorted(set(rows["weights"][~repeated])))
     here = rows["test %"].mask(repeated).astype(float)  # a stand-in's dot would pass for that size
     points = {f"here, {weights}": here}
@@ -124,8 +138,8 @@ def note(rows: pd.DataFrame) -> str:
     if rows["weights"].str.contains("gpt2-mini").any():
         line += (
             " **Rows with the weights gpt2-mini are the small stand-in's**: they show that each "
-            "variant runs, and are no figures of GPT-2. A size that could not be fetched is the "
-            "stand-in, too, and repeats the row that it would be compared with."
+            "variant runs, and are no figures of GPT-2. A size that could not be fetched has only "
+            "the published figures."
         )
     return line
 
@@ -145,7 +159,9 @@ def _cell(column: str, value: object) -> str:
         return f"{value:.2f}"
     if column.endswith((" s", "seconds")):
         return f"{value:.1f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if column == "trained parameters":  # a float where a row of the column has none
+        return f"{int(value):,}"
+    return str(value)
 
 
 def write_seeds(name: str, rows: list[Row], folder: Path = TABLE_PATH.parent) -> str:
