@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from spam_gpt2.classifier.artifacts import Card, save_classifier
 from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.console import run_stage
@@ -16,6 +14,8 @@ from spam_gpt2.figures.charts import save_curves
 from spam_gpt2.gpt2.classifier import trained_tensors
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.training.training import Curves, finetune
+
+import pandas as pd
 
 WEIGHTS_DIR = Path("models/gpt2")
 FEATURES_DIR = Path("data/features")
@@ -59,6 +59,7 @@ def main() -> None:
     summary = {
         "weights": origin.name,
         **compute.describe(),
+        "threads": compute.threads,  # another number rounds otherwise
         "trainable_parameters": sum(tensor.numel() for tensor in trained),
         "steps": curves.total_steps,
         **{name: curves.steps[-1][name] for name in ("train_loss", "validation_loss")},
