@@ -76,7 +76,10 @@ def _is_stage(stage: object) -> bool:
 
 
 def _is_file(file: object) -> bool:
-    return isinstance(file, dict) and "path" in file and None not in file.values()
+    if not isinstance(file, dict) or "path" not in file:
+        return False
+    texts = [file[key] for key in ("path", "md5", "hash") if key in file]
+    return all(isinstance(text, str) for text in texts) and None not in file.values()
 
 
 def heal(path: Path) -> None:
