@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import spam_gpt2
 from spam_gpt2.classifier.artifacts import Card, save_classifier
 from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.console import run_stage
@@ -28,7 +29,7 @@ INPUTS = (
     WEIGHTS_DIR / "config.json",  # which has the weights' digest
     Path("data/prepared/labels.json"),
     *(FEATURES_DIR / name for name in ("plan.json", "train.safetensors", "validation.safetensors")),
-    *(Path("src/spam_gpt2") / package for package in PACKAGES),
+    *(Path(spam_gpt2.__file__).parent / package for package in PACKAGES),
 )
 
 
