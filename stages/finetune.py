@@ -2,19 +2,18 @@
 
 from pathlib import Path
 
-import spam_gpt2
 from spam_gpt2.classifier.artifacts import Card, save_classifier
 from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.files import InputError, write_csv, write_json
 from spam_gpt2.common.labels import read_labels
-from spam_gpt2.common.params import Params, load_params
+from spam_gpt2.common.params import load_params
 from spam_gpt2.features.features import check_fit, load_features
 from spam_gpt2.features.plan import load_plan
 from spam_gpt2.figures.charts import save_curves
 from spam_gpt2.gpt2.classifier import trained_tensors
 from spam_gpt2.gpt2.compute import Compute
-from spam_gpt2.training.checkpoints import CHECKPOINT_DIR, Checkpoints, fingerprint
+from spam_gpt2.training.checkpoints import checkpoints_of
 from spam_gpt2.training.training import Curves, finetune
 
 import pandas as pd
@@ -22,21 +21,6 @@ import pandas as pd
 WEIGHTS_DIR = Path("models/gpt2")
 FEATURES_DIR = Path("data/features")
 PLOTS_DIR = Path("plots/finetune")
-
-
-PACKAGES = ("common", "gpt2", "features", "classifier", "training")
-INPUTS = (
-    WEIGHTS_DIR / "config.json",  # which has the weights' digest
-    Path("data/prepared/labels.json"),
-    *(FEATURES_DIR / name for name in ("plan.json", "train.safetensors", "validation.safetensors")),
-    *(Path(spam_gpt2.__file__).parent / package for package in PACKAGES),
-)
-
-
-def facts_of(params: Params, compute: Compute) -> dict[str, object]:
-    """What the bytes of a training depend on, besides files."""
-    sections = params.model_dump(include={"classifier", "finetune"})
-    return sections | compute.describe() | {"threads": compute.threads}
 
 
 def main() -> None:
@@ -54,8 +38,7 @@ def main() -> None:
         raise InputError(f"{FEATURES_DIR}: not the features that the plan asks for; `dvc repro`")
     for features in (train, validation):
         check_fit(features, classifier)
-    checkpoints = Checkpoints(CHECKPOINT_DIR, fingerprint(facts_of(params, compute), INPUTS))
-    curves = finetune(classifier, train, validation, settings, checkpoints)
+    curves = finetune(classifier, train, validation, settings, checkpoints_of(params, compute))
     card = Card(
         labels=labels,
         position=chosen.position,

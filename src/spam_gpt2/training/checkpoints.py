@@ -13,13 +13,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import spam_gpt2
 from spam_gpt2.common.console import say
 from spam_gpt2.common.files import InputError, read_json, sha256_of, write_json
+from spam_gpt2.common.params import Params
+from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.weights import load_tensors, save_tensors
 
 CHECKPOINT_DIR = Path("models/finetune_checkpoint")
 SECONDS = 30.0  # between two checkpoints
 STATE_FILE = "state.json"
+PACKAGES = ("common", "gpt2", "features", "classifier", "training")
+INPUTS = (
+    Path("models/gpt2/config.json"),  # which has the weights' digest
+    Path("data/prepared/labels.json"),
+    *(
+        Path("data/features") / name
+        for name in ("plan.json", "train.safetensors", "validation.safetensors")
+    ),
+    *(Path(spam_gpt2.__file__).parent / package for package in PACKAGES),
+)
 
 
 class Checkpoints:
@@ -73,3 +86,12 @@ def fingerprint(settings: dict[str, Any], paths: Iterable[Path]) -> str:
         for file in files:
             digest.update(f"{file.name} {sha256_of(file)}\n".encode())
     return digest.hexdigest()
+
+
+def checkpoints_of(params: Params, compute: Compute) -> Checkpoints:
+    """Those of the stage `finetune`, by all that the bytes of its result depend on."""
+    chosen = params.classifier
+    made = [chosen.position, chosen.causal, chosen.init, chosen.init_seed]
+    settings = {"finetune": params.finetune.model_dump(), "classifier": made}
+    facts = settings | compute.describe() | {"threads": compute.threads}
+    return Checkpoints(CHECKPOINT_DIR, fingerprint(facts, INPUTS))
