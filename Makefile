@@ -22,29 +22,29 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 repro: $(READY) ## Run the pipeline and show the results
-	@python -m spam_gpt2.common.params
+	@python -m spam_gpt2.common.state && python -m spam_gpt2.common.params
 	dvc repro track plots_page
 	@python -m spam_gpt2.reporting.summary
 	dvc repro
 	@python -m spam_gpt2.reporting.summary --holdout
 
 report: $(READY) ## Calibration, robustness, mistakes and more, in reports/index.html
-	@python -m spam_gpt2.common.params
+	@python -m spam_gpt2.common.state && python -m spam_gpt2.common.params
 	dvc repro --all-pipelines
 	@echo "Open reports/index.html; the model card is reports/model_card.md"
 
 experiments: $(READY) ## Run all named experiments, and write their table (JOBS=2 at a time)
-	@python -m spam_gpt2.common.params
+	@python -m spam_gpt2.common.state && python -m spam_gpt2.common.params
 	python -m spam_gpt2.experiments --jobs $(JOBS)
 
 experiment: $(READY) ## Run one, or a group: make experiment NAME=lora
 	$(call need_name,experiment NAME=lora)
-	@python -m spam_gpt2.common.params
+	@python -m spam_gpt2.common.state && python -m spam_gpt2.common.params
 	python -m spam_gpt2.experiments $(NAME)
 
 seeds: $(READY) ## Mean and spread over seeds: make seeds NAME=default SEEDS=5
 	$(call need_name,seeds NAME=default)
-	@python -m spam_gpt2.common.params
+	@python -m spam_gpt2.common.state && python -m spam_gpt2.common.params
 	python -m spam_gpt2.experiments $(NAME) --seeds $(SEEDS) --jobs $(JOBS)
 
 test: $(READY) ## Run the tests
@@ -96,6 +96,7 @@ lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	mv requirements.lock.new requirements.lock
 
 $(READY): requirements.lock pyproject.toml
+	@test -e .git || { echo "error: this folder is no git clone, and DVC needs one; take \`git clone\`, or here \`git init && git add --all && git commit -m start\`" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "error: Python 3.11 to 3.13 is needed, this is %d.%d; try: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

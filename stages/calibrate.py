@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spam_gpt2.common.console import run_stage, say
 from spam_gpt2.common.files import read_json, write_csv, write_json
 from spam_gpt2.common.params import Params, load_params
@@ -12,6 +10,8 @@ from spam_gpt2.evaluation import calibration
 from spam_gpt2.evaluation.decisions import choose_threshold, decision_figures
 from spam_gpt2.evaluation.evaluation import label_ids, read_predictions
 from spam_gpt2.figures.charts import save_curves
+
+import numpy as np
 
 PLOTS_DIR = Path("plots/calibrate")
 

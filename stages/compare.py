@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from spam_gpt2.common.console import run_stage, say
 from spam_gpt2.common.files import InputError, read_json, write_csv, write_json
 from spam_gpt2.evaluation.comparison import Comparison
 from spam_gpt2.evaluation.evaluation import label_ids, read_predictions
 from spam_gpt2.figures.confusion import save_confusion_matrix
+
+import numpy as np
+import pandas as pd
 
 PREDICTIONS_DIR = Path("data/predictions")
 PLOTS_DIR = Path("plots/compare")

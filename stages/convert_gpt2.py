@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import torch
-
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.gpt2.checkpoint import read_checkpoint, read_hparams
 from spam_gpt2.gpt2.manifest import find_checkpoint
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import save_weights
+
+import torch
 
 WEIGHTS_DIR = Path("models/gpt2")
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.files import write_csv, write_json, write_text
@@ -12,6 +10,8 @@ from spam_gpt2.common.params import load_params
 from spam_gpt2.evaluation.errors import confident_mistakes, errors_report, explain, quoted
 from spam_gpt2.evaluation.evaluation import read_predictions
 from spam_gpt2.figures.charts import save_bars
+
+import pandas as pd
 
 REPORTS_DIR = Path("reports")
 PLOTS_DIR = Path("plots/explain")

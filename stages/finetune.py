@@ -13,6 +13,7 @@ from spam_gpt2.features.plan import load_plan
 from spam_gpt2.figures.training import save_training_curves
 from spam_gpt2.gpt2.classifier import trained_tensors
 from spam_gpt2.gpt2.compute import Compute
+from spam_gpt2.training.checkpoints import checkpoints_of
 from spam_gpt2.training.training import finetune
 
 WEIGHTS_DIR = Path("models/gpt2")
@@ -34,7 +35,7 @@ def main() -> None:
         raise InputError(f"{FEATURES_DIR}: not the features that the plan asks for; `dvc repro`")
     for features in (train, validation):
         check_fit(features, classifier)
-    curves = finetune(classifier, train, validation, settings)
+    curves = finetune(classifier, train, validation, settings, checkpoints_of(params, compute))
     card = Card(
         labels=labels,
         position=chosen.position,
@@ -56,6 +57,7 @@ def main() -> None:
     summary = {
         "weights": origin.name,
         **compute.describe(),
+        "threads": compute.threads,  # another number rounds otherwise
         "trainable_parameters": sum(tensor.numel() for tensor in trained),
         "steps": curves.total_steps,
         **{name: curves.steps[-1][name] for name in ("train_loss", "validation_loss")},

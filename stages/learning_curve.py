@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.console import run_stage, say
 from spam_gpt2.common.files import write_csv, write_json
@@ -23,6 +20,9 @@ from spam_gpt2.features.features import load_features
 from spam_gpt2.figures.charts import save_curves
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.config import Origin
+
+import numpy as np
+import pandas as pd
 
 WEIGHTS_DIR = Path("models/gpt2")
 PLOTS_DIR = Path("plots/learning_curve")

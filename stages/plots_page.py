@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from vl_convert import javascript_bundle
-
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.files import write_text
+
+from vl_convert import javascript_bundle
 
 TEMPLATE_PATH = Path("reports/plots_template.html")
 # DVC fills in the names in braces; its own list of scripts on the web, {scripts}, is left out.

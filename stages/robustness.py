@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.files import write_csv, write_json
@@ -15,6 +12,9 @@ from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.evaluation.perturbations import perturb
 from spam_gpt2.evaluation.robustness import robustness_table
 from spam_gpt2.figures.charts import save_bars
+
+import numpy as np
+import pandas as pd
 
 PLOTS_DIR = Path("plots/robustness")
 

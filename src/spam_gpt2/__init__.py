@@ -1,6 +1,8 @@
 """Fine-tune GPT-2 into an SMS spam classifier, reproducibly."""
 
 import os
+import signal
+import sys
 
 # For the libraries below torch, so before torch is imported anywhere. Threads that wait for each
 # other soon sleep: they spin by default, and on a busy machine take the core from those that they
@@ -12,3 +14,18 @@ for _variable, _value in (
     ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64"),
 ):
     os.environ.setdefault(_variable, _value)
+
+PARENT = os.getppid()  # before imports that take seconds, in which it may die
+
+
+def end_in_one_line(number: int, frame: object) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(128 + number)
+
+
+# A program of ours is starting (`-m` stands there while Python looks for the module). What is
+# imported may catch a KeyboardInterrupt or dress it up; `one_line_errors` takes over from here.
+_script = os.path.abspath(sys.argv[0]) if sys.argv else ""  # noqa: PTH100, pathlib takes time
+_is_ours = sys.argv[:1] == ["-m"] or os.path.basename(os.path.dirname(_script)) == "stages"  # noqa: PTH119, PTH120
+if _is_ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, end_in_one_line)

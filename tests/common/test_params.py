@@ -111,7 +111,7 @@ def test_a_tab_has_a_name(name: str) -> None:
         ("prepare.labels", ["ham", "ham"], "prepare.labels: a label is listed twice"),
         ("prepare.labels", [0, 1], "prepare.labels: to YAML, 0 is no text"),
         ("prepare.labels", ["ham", True], "prepare.labels: to YAML, true is no text"),
-        ("prepare.labels", ["ham", "spam "], "prepare.labels: blanks around \"spam \""),
+        ("prepare.labels", ["ham", "spam "], 'prepare.labels: blanks around "spam "'),
         ("prepare.encoding", "latin-0", "prepare.encoding: 'latin-0' is no encoding"),
         ("prepare.encoding", "base64", "prepare.encoding: 'base64' is no encoding"),
         ("prepare.delimiter", ";;", "prepare.delimiter: ';;' is not one character"),

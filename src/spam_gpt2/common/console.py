@@ -14,7 +14,9 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
+from spam_gpt2 import end_in_one_line
 from spam_gpt2.common.files import InputError
+from spam_gpt2.common.lifeline import end_with_parent
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import one_line, visible
 
@@ -63,6 +65,8 @@ def one_line_errors(place: object = "") -> Iterator[None]:
         place: what an OSError is about that names no file itself.
     """
     try:
+        if signal.getsignal(signal.SIGINT) is end_in_one_line:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
     except (InputError, OSError) as error:  # a full disk, a folder that is not ours
         exit_with_error(error, place)
@@ -79,6 +83,7 @@ def run_stage(stage: Callable[[], None], script: str) -> None:
     """
     # As it ends, Python looks for garbage in all of torch, a second a stage: not in what is frozen.
     atexit.register(gc.freeze)
+    end_with_parent()
     name, began = Path(script).stem, time.monotonic()
     with one_line_errors(name):
         stage()
@@ -90,12 +95,14 @@ def run_stage(stage: Callable[[], None], script: str) -> None:
 
 
 def peak_memory() -> int:
-    """The most memory that this process has had resident so far, in MB."""
+    """The most memory that this process has had resident so far, in MB; 0 where nobody knows."""
     status_path = Path("/proc/self/status")
     if status_path.is_file():  # Linux counts the parent's peak into a child's ru_maxrss
         status = status_path.read_text(encoding="utf-8")
         return int(status.split("VmHWM:")[1].split()[0]) >> 10  # KiB
-    import resource  # not on Windows
-
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, else KiB
     return peak >> (20 if sys.platform == "darwin" else 10)

@@ -101,8 +101,8 @@ class Prepare(Section):
         for label in labels if isinstance(labels, list) else []:
             if not isinstance(label, str):
                 raise ValueError(
-                    f"to YAML, {shown(label)} is no text (nor are yes, no, on and off): write it in "
-                    'quotes, as in ["0", "1"]'
+                    f"to YAML, {shown(label)} is no text (nor are yes, no, on and off): write it "
+                    'in quotes, as in ["0", "1"]'
                 )
             if label != label.strip():
                 raise ValueError(f"blanks around {shown(label)}: labels are read without them")

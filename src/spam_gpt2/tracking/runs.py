@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from spam_gpt2.common.commands import git
 from spam_gpt2.common.files import InputError, read_json, sha256_of
 from spam_gpt2.common.nested import flat
@@ -67,19 +69,34 @@ def open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     store = project_dir(root).absolute()
     remote = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(remote or f"sqlite:///{store}/mlflow.db")
+    mlflow.set_tracking_uri(remote or sqlite_uri(store / "mlflow.db"))
+    if remote:
+        return _open_experiment(experiment, None)
+    # MLflow makes the database's tables without a lock: of two at once, one fails.
+    with FileLock(store / "mlflow.db.lock"):
+        return _open_experiment(experiment, (store / "mlruns").as_uri())
+
+
+def sqlite_uri(path: Path) -> str:
+    """Address of a database. SQLAlchemy cuts a path at a question mark: then it is relative."""
+    name = str(path) if "?" not in str(path) else os.path.relpath(path)
+    return f"sqlite:///{name}"
+
+
+def _open_experiment(experiment: str, location: str | None) -> tuple[MlflowClient, str]:
+    import mlflow
+
     client = mlflow.MlflowClient()
     found = client.get_experiment_by_name(experiment)
-    if found is not None and found.lifecycle_stage == "deleted":
+    if found is None:
+        return client, client.create_experiment(experiment, location)
+    if found.lifecycle_stage == "deleted":
         where = without_secrets(client.tracking_uri)
         raise InputError(
             f"MLflow's experiment {experiment} is deleted; choose another track.experiment, or "
             f"`MLFLOW_TRACKING_URI={where} mlflow experiments restore -x {found.experiment_id}`"
         )
-    if found is not None:
-        return client, found.experiment_id
-    location = None if remote else (store / "mlruns").as_uri()
-    return client, client.create_experiment(experiment, location)
+    return client, found.experiment_id
 
 
 def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:

@@ -35,6 +35,12 @@ class Recipe(Protocol):
     def last_point(self) -> Point | None:
         """Called at the end: what the loss curve still lacks."""
 
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint must keep of it, besides torch's global generator."""
+
+    def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Take back what `state` gave after a step."""
+
 
 class OwnRecipe:
     """Draws that depend on `finetune.seed` alone, and curves over whole splits.
@@ -76,6 +82,16 @@ class OwnRecipe:
             "train_loss": round(recent, 6),
             "validation_loss": round(loss, 6),
         }
+
+    def state(self) -> dict[str, Tensor]:
+        recent = {"recent": torch.stack(self.recent)} if self.recent else {}
+        return {"generator": self.generator.get_state(), **recent}
+
+    def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
+        self.generator.set_state(tensors["generator"].clone())
+        recent = tensors.get("recent")
+        self.recent = [] if recent is None else list(recent.to(self.classifier.device))
+        self.step = step
 
     def accuracy_point(self, epoch: int) -> Point:
         return {
@@ -132,6 +148,12 @@ class BookRecipe:
 
     def last_point(self) -> None:
         """The script looks at no more."""
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
+        """All its draws come from the global generator."""
 
     def accuracy_point(self, epoch: int) -> Point:
         point: Point = {"epoch": epoch}

@@ -1,0 +1,59 @@
+"""A stage ends with the `dvc` that started it: an orphan would overwrite the next run's results."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from spam_gpt2 import PARENT
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+POLL = 0.1  # seconds
+SHELLS = ("sh", "dash", "bash", "zsh", "fish", "ksh", "busybox")
+
+
+def end_with_parent() -> None:
+    """End this process by SIGTERM when `dvc` ends, where DVC started it.
+
+    DVC runs a command by a shell. Most shells become the command; some stay between the two, and
+    then it is the shell's parent that counts. A person's own `nohup python stages/...` goes on.
+    """
+    if "DVC_STAGE" not in os.environ or os.name == "nt":
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if _name(PARENT) not in SHELLS:
+            _end_if_orphaned(None)  # it may have died before
+            return
+    threading.Thread(target=_watch, args=(_shells_parent(),), daemon=True).start()
+
+
+def _watch(above_shell: int | None) -> None:
+    while True:
+        _end_if_orphaned(above_shell)
+        time.sleep(POLL)
+
+
+def _end_if_orphaned(above_shell: int | None) -> None:
+    if os.getppid() != PARENT or _shells_parent() != above_shell:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    return ""
+
+
+def _shells_parent() -> int | None:
+    """The parent of our parent; None without /proc, as on macOS, whose shells stay nowhere."""
+    with suppress(OSError):
+        status = Path(f"/proc/{PARENT}/stat").read_text(encoding="utf-8", errors="replace")
+        return int(status.rpartition(")")[2].split()[1])
+    return None

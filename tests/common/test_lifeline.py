@@ -1,0 +1,67 @@
+"""A stage ends with the `dvc` that started it, and with no one else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+STAGE = """
+import os, time
+from pathlib import Path
+from spam_gpt2.common.console import run_stage
+
+def main():
+    print(os.getpid(), flush=True)
+    time.sleep(30)
+
+run_stage(main, "stages/prepare.py")
+"""
+# As DVC does it: the command by a shell, which may stay between the two.
+PARENT = """
+import subprocess, sys
+subprocess.run(["/bin/sh", "-c", f"{sys.executable} stage.py"])
+"""
+
+
+def is_running(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    if state.parent.parent.joinpath("self").exists():
+        return state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return subprocess.run(["ps", "-p", str(pid)], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("by_dvc", [True, False])
+def test_a_stage_ends_with_dvc(tmp_path: Path, number: signal.Signals, by_dvc: bool) -> None:
+    (tmp_path / "stage.py").write_text(STAGE)
+    environment = {k: v for k, v in os.environ.items() if k != "DVC_STAGE"}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        cwd=tmp_path,
+        env=environment | ({"DVC_STAGE": "prepare"} if by_dvc else {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    stage = int(parent.stdout.readline())
+    try:
+        time.sleep(0.1)
+        assert is_running(stage)
+        parent.send_signal(number)
+        parent.wait(timeout=10)
+        until = time.monotonic() + (5 if by_dvc else 0.5)
+        while is_running(stage) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert is_running(stage) is not by_dvc
+        assert not (tmp_path / "reports/timings.tsv").exists()
+    finally:
+        if is_running(stage):
+            os.kill(stage, signal.SIGKILL)
+        parent.stdout.close()
