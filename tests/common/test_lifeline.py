@@ -65,3 +65,12 @@ def test_a_stage_ends_with_dvc(tmp_path: Path, number: signal.Signals, by_dvc: b
         if is_running(stage):
             os.kill(stage, signal.SIGKILL)
         parent.stdout.close()
+
+
+def test_a_stage_that_a_program_starts_without_a_shell_comes_to_its_end(tmp_path: Path) -> None:
+    """Many shells become the command: then `dvc` itself is the parent, and alive."""
+    (tmp_path / "stage.py").write_text(STAGE.replace("sleep(30)", "sleep(0.3)"))
+    environment = os.environ | {"DVC_STAGE": "prepare"}
+    command = [sys.executable, "stage.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, "prepare took" in done.stderr) == (0, True)

@@ -41,7 +41,9 @@ def _watch(above_shell: int | None) -> None:
 
 
 def _end_if_orphaned(above_shell: int | None) -> None:
-    if os.getppid() != PARENT or _shells_parent() != above_shell:
+    """Args: the parent of our parent, where that is a shell that stays; None otherwise."""
+    shell_is_orphan = above_shell is not None and _shells_parent() != above_shell
+    if os.getppid() != PARENT or shell_is_orphan:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
