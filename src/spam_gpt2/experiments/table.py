@@ -85,6 +85,8 @@ def merge(fresh: pd.DataFrame, path: Path, order: list[str]) -> pd.DataFrame:
             every.append(_blank(earlier[~earlier["experiment"].isin(fresh["experiment"])]))
     merged = pd.concat([rows.astype(object) for rows in every])
     merged = merged[merged["experiment"].isin(order)]
+    whole = merged["trained parameters"].astype("Int64")  # a float where a row has none
+    merged = merged.assign(**{"trained parameters": whole.astype(object)})
     return merged.sort_values("experiment", key=lambda names: names.map(order.index))
 
 
