@@ -1,7 +1,7 @@
 """Speed on a GPU beside the plain recipe and transformers, as a table in Markdown: see gpu.sh.
 
 Random weights of GPT-2 124M on invented messages as long as those of the SMS Spam Collection. It
-needs no more than torch, numpy, safetensors, tqdm and pydantic: it runs where nothing can be installed.
+needs torch, numpy, safetensors, tqdm and pydantic: it runs where nothing can be installed.
 """
 
 from __future__ import annotations

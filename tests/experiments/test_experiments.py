@@ -233,6 +233,8 @@ def test_a_size_that_was_not_fetched_shows_published_figures_alone(tmp_path: Pat
     assert cells[11:15] == ["87.50", "91.28", "84.67", "0.75"]
     [small] = [line for line in lines if line.startswith("| small ")]
     assert "| gpt2-mini | 1,538 | 50.00 | 50.00 | 50.00 |" in small
+    with path.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        assert [r["trained parameters"] for r in csv.DictReader(file)] == ["", "1538"]
 
 
 @pytest.mark.parametrize(
