@@ -25,7 +25,7 @@ from source_code import FIELDS
 
 # Made by a command or downloaded; stages' outputs are looked up in the pipeline files instead.
 MADE = (
-    ".venv", ".netrc", ".*.*.verified", "mlflow.db", "mlruns", "pr-report/*", "pr-report",
+    ".venv", ".git", ".netrc", ".csv", ".tsv", "models/finetune_checkpoint", ".*.*.verified", "mlflow.db", "mlruns", "pr-report/*", "pr-report",
     "dvc_plots/index.html", "sbom.json", "models/checkpoint", "origin.json", "spam.csv",
     "messages.csv", "config.json", "weights.safetensors", "classifier.safetensors",
     "classifier.json", "plan.json", "labels.json", "reports/timings.tsv",

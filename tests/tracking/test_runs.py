@@ -351,7 +351,7 @@ def test_a_store_that_cannot_be_opened_costs_no_result(tmp_path: Path) -> None:
     before = results(tmp_path)
     done, _ = track(tmp_path)
     assert_warned(done, tmp_path)
-    assert results(tmp_path) == before
+    assert results(tmp_path) == before | {"mlflow.db.lock": b""}  # of who opens it at once
 
 
 def test_nothing_is_sent_when_tracking_is_off(tmp_path: Path) -> None:
