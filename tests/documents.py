@@ -25,12 +25,13 @@ from source_code import FIELDS
 
 # Made by a command or downloaded; stages' outputs are looked up in the pipeline files instead.
 MADE = (
-    ".venv", ".git", ".netrc", ".csv", ".tsv", "models/finetune_checkpoint", ".*.*.verified", "mlflow.db", "mlruns", "pr-report/*", "pr-report",
+    ".venv", ".git", ".csv", ".tsv", "models/finetune_checkpoint",
+    ".netrc", ".*.*.verified", "mlflow.db", "mlruns", "pr-report/*", "pr-report",
     "dvc_plots/index.html", "sbom.json", "models/checkpoint", "origin.json", "spam.csv",
     "messages.csv", "config.json", "weights.safetensors", "classifier.safetensors",
     "classifier.json", "plan.json", "labels.json", "reports/timings.tsv",
 )  # fmt: skip
-OTHER_PROGRAMS = {"git", "pip", "source", "curl"}  # not ours to check
+OTHER_PROGRAMS = {"bash", "git", "pip", "source", "curl"}  # not ours to check
 ENDINGS = r"\.(py|ya?ml|json|md|csv|tsv|txt|png|html|lock|toml|safetensors|db|bpe|j2)$"
 ASSIGNMENT = re.compile(r"[A-Z][A-Z0-9_]*=")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
