@@ -437,6 +437,26 @@ def test_a_wrong_request_is_refused_with_the_reason(
     assert part in answer.json()["message"]
 
 
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"[" * 100_000 + b"]" * 100_000, {}, 400),
+        (b" " * 20_000_000, {}, 413),
+        (b'{"inputs": ["a"]}', {"Origin": "https://elsewhere.invalid"}, 403),
+        (b'{"inputs": ', {}, 400),
+    ],
+    ids=["deep", "large", "cross-origin", "no JSON"],
+)
+def test_what_the_server_refuses_comes_without_a_trace(
+    address: str, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    types = {"Content-Type": "application/json"}
+    answer = requests.post(f"{address}/invocations", content, headers=types | headers, timeout=30)
+    assert answer.status_code == status
+    assert "stack_trace" not in answer.text
+    assert "Traceback" not in answer.text
+
+
 def test_mlflow_models_predict_gives_what_was_evaluated(history: History, tmp_path: Path) -> None:
     expected = evaluated(history)
     (tmp_path / "texts.json").write_text(json.dumps({"inputs": expected["text"].tolist()}))
