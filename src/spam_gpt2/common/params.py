@@ -11,7 +11,14 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from spam_gpt2.common.console import one_line_errors
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.validation import STRICT, Float, Labels, Seed, describe_error
+from spam_gpt2.common.validation import (
+    STRICT,
+    Float,
+    Labels,
+    Seed,
+    describe_error,
+    describe_yaml_error,
+)
 
 PARAMS_PATH = Path("params.yaml")
 
@@ -231,7 +238,7 @@ def read_yaml(path: Path) -> Any:
     except RecursionError:
         raise InputError(f"{path}: not valid YAML: nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from error
+        raise InputError(f"{path}: not valid YAML: {describe_yaml_error(error)}") from error
 
 
 def _check_keys_differ(root: yaml.Node, path: Path) -> None:
