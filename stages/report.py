@@ -6,6 +6,7 @@ from pathlib import Path
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.files import read_json, write_text
 from spam_gpt2.common.params import PARAMS_PATH, load_params
+from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.reporting.report_page import leak, read_pictures, render_report
 
 METRICS = (
@@ -29,7 +30,7 @@ def main() -> None:
     context = {name: read_json(Path(f"metrics/{name}.json")) for name in METRICS}
     context |= {
         "params": load_params().model_dump(),
-        "params_text": PARAMS_PATH.read_text(encoding="utf-8"),
+        "params_text": without_secrets(PARAMS_PATH.read_text(encoding="utf-8")),
         "errors": read_json(REPORTS_DIR / "errors.json"),
         "probe": (REPORTS_DIR / "probe.md").read_text(encoding="utf-8"),
         "experiments": experiments,

@@ -167,7 +167,12 @@ def in_directory(content: bytes, offset: int, new: bytes) -> bytes:
 
 
 STORED = zipped((NAME, SAMPLE), method=zipfile.ZIP_STORED)
+LZMA = zipped((NAME, SAMPLE), method=zipfile.ZIP_LZMA)
+BZIP2 = zipped((NAME, SAMPLE), method=zipfile.ZIP_BZIP2)
 DAMAGED = {
+    "other bytes, LZMA": changed(LZMA, len(LZMA) // 2, b"#" * 50),
+    "no properties, LZMA": changed(LZMA, 30 + len(NAME), b"\xff" * 9),
+    "other bytes, bzip2": changed(BZIP2, len(BZIP2) // 2, b"#" * 50),
     "other bytes": changed(STORED, 5000, b"#"),
     "no beginning": changed(STORED, 0, b"####"),
     "encrypted": in_directory(STORED, 8, b"\x01\x00"),

@@ -128,14 +128,18 @@ FAULTS: dict[str, Behaviour] = {
 
 
 @contextmanager
-def serving(behaviour: Behaviour) -> Iterator[str]:
-    """The address of a server on 127.0.0.1 that behaves so at every request."""
+def serving(behaviour: Behaviour, *, peek: bool = False) -> Iterator[str]:
+    """The address of a server on 127.0.0.1 that behaves so at every request.
+
+    Args:
+        peek: leave the request to the behaviour.
+    """
     closing = threading.Event()
 
     def handle(peer: socket.socket) -> None:
         with peer, suppress(OSError):
             peer.settimeout(20)
-            peer.recv(1 << 16)
+            peer.recv(1 << 16, socket.MSG_PEEK if peek else 0)
             behaviour(peer, closing)
 
     def accept(listener: socket.socket) -> None:

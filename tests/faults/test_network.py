@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -84,6 +91,67 @@ def test_netrc_and_proxies_are_those_of_requests(
     assert exchange.headers["Authorization"] == "Basic dXNlcjp3b3Jk"
 
 
+def certificate(folder: Path, address: str) -> Path:
+    """A certificate that signs itself, for a name of this machine, and its key in one file."""
+    path = folder / "server.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=test", "-addext", f"subjectAltName=IP:{address}"]
+    command += ["-keyout", str(folder / "key.pem"), "-out", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text(path.read_text() + (folder / "key.pem").read_text())
+    return path
+
+
+@contextmanager
+def serving_https(certificate_path: Path) -> Iterator[tuple[str, list[str]]]:
+    """An address at which a file is, and a list that gets an entry for each connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate_path)
+    connections: list[str] = []
+
+    def behave(peer: socket.socket, closing: threading.Event) -> None:
+        connections.append("connection")
+        with context.wrap_socket(peer, server_side=True) as inner:
+            inner.recv(1 << 16)
+            inner.sendall(faulty.OK + faulty.BODY)
+
+    with faulty.serving(behave, peek=True) as address:
+        yield address.replace("http://", "https://"), connections
+
+
+NEEDS_OPENSSL = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl")
+
+
+@NEEDS_OPENSSL
+@pytest.mark.parametrize("fault", ["unknown", "another name", "no such bundle"])
+def test_a_certificate_that_is_not_trusted_is_tried_once(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = certificate(tmp_path, "127.0.0.2" if fault == "another name" else "127.0.0.1")
+    bundles = {"another name": str(path), "no such bundle": str(tmp_path / "none.pem")}
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundles.get(fault, ""))
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    with serving_https(path) as (address, connections):
+        with pytest.raises(DownloadError) as caught:
+            download(f"{address}/file", tmp_path / "file", PIN, patience=IMPATIENT)
+        assert len(connections) <= 1
+    assert "certificate is not trusted" in str(caught.value)
+    assert "REQUESTS_CA_BUNDLE" in str(caught.value)
+    assert "tried" not in str(caught.value)
+
+
+@NEEDS_OPENSSL
+def test_a_certificate_in_the_bundle_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = certificate(tmp_path, "127.0.0.1")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    with serving_https(path) as (address, connections):
+        download(f"{address}/file", tmp_path / "file", PIN, patience=IMPATIENT)
+    assert (tmp_path / "file").read_bytes() == faulty.BODY
+    assert len(connections) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -95,6 +163,12 @@ def test_netrc_and_proxies_are_those_of_requests(
         ("url: /a?b=1&X-Amz-Signature=abc (x)", "url: /a?b=1&X-Amz-Signature=*** (x)"),
         ("https://host:80/a@v1", "https://host:80/a@v1"),
         ("user:word@host/a", "host/a"),
+        ("https:/user:word@host/a", "https:/host/a"),
+        ("//user:word@host/a", "//host/a"),
+        ("'https://user:it's@host/a'", "'https://host/a'"),
+        ("['https://host','a@b']", "['https://host','a@b']"),
+        ("models:/spam-gpt2@champion", "models:/spam-gpt2@champion"),
+        ("file:///a/b@c/d", "file:///a/b@c/d"),
         ("postgresql+psycopg://u:p@h:5/db", "postgresql+psycopg://h:5/db"),
         ("error: line 3: mail me@example.org", "error: line 3: mail me@example.org"),
     ],

@@ -179,6 +179,20 @@ def test_a_damaged_file_is_fetched_again(
     assert_holds(out_dir, tiny_real, "gpt2-124M")
 
 
+@pytest.mark.parametrize("file", SMALL_FILES)
+@pytest.mark.parametrize("gone", [True, False], ids=["missing", "damaged"])
+def test_one_small_file_is_fetched_alone(
+    tiny_real: dict[str, bytes], server: Website, out_dir: Path, file: str, gone: bool
+) -> None:
+    """Not the 500 MB beside it, whatever the source."""
+    fetch(request(served(server, tiny_real)), out_dir)
+    (out_dir / file).unlink() if gone else (out_dir / file).write_bytes(b"#")
+    server.recover()
+    fetch(request(served(server, tiny_real, "/mirror")), out_dir)
+    assert [exchange.path for exchange in server.exchanges] == [f"/mirror/124M/{file}"]
+    assert_holds(out_dir, tiny_real, "gpt2-124M")
+
+
 @pytest.mark.parametrize("file", [*OPENAI_FILES, "origin.json"])
 def test_a_missing_file_is_fetched_again(
     tiny_real: dict[str, bytes], server: Website, out_dir: Path, file: str
@@ -340,6 +354,23 @@ def test_unverified_weights_never_pass_for_the_real_ones(
     fetch(request(served(server, OWN), verify=False), out_dir)
     assert fetch(request(served(server, tiny_real)), out_dir) == "gpt2-124M"
     assert_holds(out_dir, tiny_real, "gpt2-124M")
+
+
+DEEP = {
+    "lists": b"[" * 200_000,
+    "keys": b'{"a":' * 200_000,
+    "closed": b"[" * 200_000 + b"]" * 200_000,
+}
+
+
+@pytest.mark.parametrize("content", DEEP.values(), ids=DEEP)
+def test_after_hparams_that_nest_deeply_the_next_source_serves(
+    tiny_real: dict[str, bytes], server: Website, out_dir: Path, content: bytes
+) -> None:
+    bad = served(server, OWN | {"hparams.json": content}, "/bad")
+    fetch(request(bad, served(server, OWN), verify=False), out_dir)
+    assert_holds(out_dir, OWN, "unverified-124M")
+    assert "/124M/hparams.json" in failure(request(bad, verify=False), out_dir)
 
 
 def test_unverified_weights_of_another_size_are_refused_before_the_large_file(

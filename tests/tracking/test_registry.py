@@ -44,7 +44,7 @@ from spam_gpt2.gpt2.messages import encode_messages
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import random_gpt2
 from spam_gpt2.tracking.registry import check_result, compare, main
-from spam_gpt2.tracking.runs import log_run
+from spam_gpt2.tracking.runs import log_run, open_store
 
 SPLITS = {"train": 10, "validation": 20, "test": 30}
 LABELS = ["ham", "spam"]
@@ -361,8 +361,9 @@ def server(root: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "spam_gpt2.tracking.registry", "serve", "--port", port]
     with (root / "serve.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=root, stdout=log, stderr=log, start_new_session=True
-        )
+            command, cwd=root, stdout=log, stderr=log, start_new_session=True,
+            env=os.environ | {"MLFLOW_HOST": "0.0.0.0"},
+        )  # fmt: skip
         try:
             for _ in range(600):
                 assert process.poll() is None, (root / "serve.log").read_text()
@@ -435,6 +436,33 @@ def test_a_wrong_request_is_refused_with_the_reason(
     answer = requests.post(f"{address}/invocations", content, headers=headers, timeout=60)
     assert answer.status_code == 400
     assert part in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"[" * 100_000 + b"]" * 100_000, {}, 400),
+        (b" " * 20_000_000, {}, 413),
+        (b'{"inputs": ["a"]}', {"Origin": "https://elsewhere.invalid"}, 403),
+        (b'{"inputs": ', {}, 400),
+    ],
+    ids=["deep", "large", "cross-origin", "no JSON"],
+)
+def test_what_the_server_refuses_comes_without_a_trace(
+    address: str, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    types = {"Content-Type": "application/json"}
+    answer = requests.post(f"{address}/invocations", content, headers=types | headers, timeout=30)
+    assert answer.status_code == status
+    assert "stack_trace" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_it_listens_at_loopback_whatever_mlflow_host_says(address: str) -> None:
+    """127.0.0.2 is this machine, too, on Linux: who listens at every address answers there."""
+    assert requests.get(f"{address}/ping", timeout=10).ok
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{address.replace('127.0.0.1', '127.0.0.2')}/ping", timeout=10)
 
 
 def test_mlflow_models_predict_gives_what_was_evaluated(history: History, tmp_path: Path) -> None:
@@ -574,3 +602,18 @@ def test_a_champion_that_was_registered_by_other_means_does_not_compare() -> Non
     better, reason = compare(FACTS, {})
     assert not better
     assert "the train and validation and test data differ" in reason
+
+
+def test_a_deleted_experiment_is_named_with_a_remedy_that_works(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client, experiment_id = open_store(project, "spam-gpt2")
+    client.delete_experiment(experiment_id)
+    with pytest.raises(SystemExit):
+        run(project)
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    remedy = line.split("`")[1]
+    assert remedy.endswith(f"mlflow experiments restore -x {experiment_id}")
+    subprocess.run(remedy, shell=True, cwd=project, check=True, capture_output=True, timeout=60)
+    assert "version 1 is registered" in run(project)

@@ -20,6 +20,7 @@ from urllib.request import url2pathname
 from spam_gpt2.common.console import progress
 from spam_gpt2.common.exchange import UNKNOWN_HOST, Answer, Pace, Patience, ServerError, ask
 from spam_gpt2.common.files import InputError, sha256_of, whole_file
+from spam_gpt2.common.secrets import without_secrets
 
 LARGEST = 20_000_000  # bytes of a file whose size nothing pins
 WHEEL_SECONDS = 300
@@ -57,7 +58,8 @@ def source_errors(source: str) -> Iterator[None]:
     except (InputError, OSError):
         raise
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        text = without_secrets(f"{type(error).__name__}: {error}")  # before it is cut
+        reason = " ".join(text.split())[:300]
         raise DownloadError(f"{source}: cannot be used: {reason}") from error
 
 

@@ -19,7 +19,15 @@ from pydantic import (
 
 from spam_gpt2.common.console import one_line_errors
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.validation import STRICT, Float, Labels, Seed, describe_error, shown
+from spam_gpt2.common.validation import (
+    STRICT,
+    Float,
+    Labels,
+    Seed,
+    describe_error,
+    describe_yaml_error,
+    shown,
+)
 
 PARAMS_PATH = Path("params.yaml")
 
@@ -306,7 +314,7 @@ def read_yaml(path: Path) -> Any:
     except RecursionError:
         raise InputError(f"{path}: not valid YAML: nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from error
+        raise InputError(f"{path}: not valid YAML: {describe_yaml_error(error)}") from error
 
 
 def _check_keys_differ(root: yaml.Node, path: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 # The first alternative is an authority that ends at a slash; the second is a password with a slash
-# in it, which no host and port can be.
+# in it, which no host and port can be. A mistyped address may lack its scheme or a slash.
 _USER = re.compile(
-    r"""(?P<scheme>\b[a-z][a-z0-9+.-]*://)
-    (?: [^\s/?\#"'<>]*@ | [^\s/?\#"'<>@:]+:(?!\d+(?:[/?\#\s]|$))[^\s"'<>]*@ )""",
+    r"""(?P<scheme>\bhttps?:/{1,3}|\b[a-z][a-z0-9+.-]*://|(?<![\w:/])//)
+    (?: (?:[^\s/?\#"'<>]|'(?=[^\s,;:)\]}]))*@
+      | [^\s/?\#"'<>@:]+:(?!\d+(?:[/?\#\s]|$))[^\s"'<>]*@ )""",
     re.IGNORECASE | re.VERBOSE,
 )
 _BARE_USER = re.compile(r"(?<![\w/@.:-])[\w.+%-]+:[^\s/@\"'<>]+@(?=[\w\[])")

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -18,6 +19,7 @@ from pydantic import (
 )
 
 from spam_gpt2.common.files import InputError, read_json
+from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import one_line
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -118,7 +120,7 @@ def describe_error(error: ValidationError) -> str:
     unknown = [key for key, found in by_key.items() if _words(found[0]) == UNKNOWN]
     key = (unknown or list(by_key))[0]
     found = by_key[key]
-    key = one_line(key)[:SHOWN]  # a stranger's may be anything
+    key = one_line(without_secrets(key))[:SHOWN]  # a stranger's may be anything
     words = list(dict.fromkeys(map(_words, found)))
     message = words[0] + "".join(f" or {other.removeprefix('must be ')}" for other in words[1:])
     if found[0]["type"] not in WITHOUT_VALUE:
@@ -127,13 +129,22 @@ def describe_error(error: ValidationError) -> str:
     return f"{key}: {message}{more}" if key else f"{message}{more}"
 
 
+def describe_yaml_error(error: Exception) -> str:
+    """What is wrong and in which line; not the line, of which PyYAML shows half a password."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return str(error)
+    mark = error.problem_mark or error.context_mark
+    words = ", ".join(filter(None, (error.context, error.problem)))
+    return f"{words}, line {mark.line + 1}, column {mark.column + 1}" if mark else words
+
+
 def _words(error: Any) -> str:
     wording = WORDING.get(error["type"])
     return wording.format(**error.get("ctx", {})) if wording else error["msg"]
 
 
 def shown(value: Any) -> str:
-    """A value as YAML and JSON have it, cut to what a line has room for."""
+    """A value as YAML and JSON have it, without secrets and cut to what a line has room for."""
     if isinstance(value, list | tuple):
         return "a list"
     if isinstance(value, dict):
@@ -141,5 +152,5 @@ def shown(value: Any) -> str:
     if isinstance(value, int) and abs(value) >= 10**SHOWN:
         return f"a number of more than {SHOWN} digits"
     simple = value is None or isinstance(value, str | int | float)
-    text = json.dumps(value, ensure_ascii=False) if simple else str(value)
+    text = without_secrets(json.dumps(value, ensure_ascii=False) if simple else str(value))
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -17,6 +17,7 @@ from spam_gpt2.common.commands import execute, git
 from spam_gpt2.common.files import InputError, read_json, write_json, write_text
 from spam_gpt2.common.params import PARAMS_PATH, check_params, read_yaml
 from spam_gpt2.common.project import CLONED_FROM
+from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.experiments.clones import fetch_references
 from spam_gpt2.experiments.spec import Experiment, overridden
 
@@ -72,7 +73,7 @@ def run(experiment: Experiment, threads: int | None = None, clone: Path | None =
     if clone:
         fetch_references(clone, _references())
     seconds = time.monotonic() - began
-    write_text(LOG_DIR / f"{experiment.name}.log", done.stdout)
+    write_text(LOG_DIR / f"{experiment.name}.log", without_secrets(done.stdout))
     commit = _commit_of(experiment)
     if done.returncode or commit is None:
         raise RunError(

@@ -9,6 +9,7 @@ import yaml
 
 from spam_gpt2.common.markdown import code, escape, table
 from spam_gpt2.common.nested import class_keys
+from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import one_line
 from spam_gpt2.reporting.summary import FIGURES, STAND_IN
 
@@ -71,7 +72,7 @@ def _head(gpt2: dict[str, Any], params: dict[str, Any]) -> str:
 
 
 def _messages_name(params: dict[str, Any]) -> str:
-    path = params["prepare"]["path"]
+    path = without_secrets(params["prepare"]["path"])
     messages = "SMS Spam Collection" if _is_collection(params) else one_line(Path(path).name)
     return f"{messages}, test split of seed {params['prepare']['seed']}"
 
@@ -148,7 +149,7 @@ def _data(data: dict[str, Any], labels: list[str], params: dict[str, Any]) -> st
         [name, *(f"{counts[key]:,}" for key in keys), f"{counts['total']:,}"]
         for name, counts in data["splits"].items()
     ]
-    source = code(params["prepare"]["path"])
+    source = code(without_secrets(params["prepare"]["path"]))
     if _is_collection(params):
         source = (
             f"[SMS Spam Collection]({COLLECTION}) (Almeida, Hidalgo, Yamakami 2011): English and "

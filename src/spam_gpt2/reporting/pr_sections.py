@@ -13,6 +13,7 @@ import numpy as np
 
 from spam_gpt2.common.markdown import code, details, escape, table
 from spam_gpt2.common.nested import flat
+from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import one_line
 from spam_gpt2.evaluation.metrics import share_interval
 from spam_gpt2.reporting.revisions import ABSENT, Results
@@ -253,4 +254,5 @@ def _count(old: int, new: int) -> str:
 def _parameter(value: Any) -> str:
     if value is ABSENT:
         return NOTHING
-    return code(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return code(without_secrets(text))

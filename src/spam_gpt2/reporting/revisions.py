@@ -14,6 +14,7 @@ import yaml
 from spam_gpt2.common.commands import git
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.nested import flat
+from spam_gpt2.common.validation import describe_yaml_error
 
 PARAMS, PIPELINE, LOCK = FILES = ("params.yaml", "dvc.yaml", "dvc.lock")
 TRACKED = ("metrics", *FILES)
@@ -111,7 +112,8 @@ def _results(name: str, contents: dict[str, bytes], where: str = "") -> Results:
         try:
             value = parse(contents.get(path, b"{}"))
         except (ValueError, yaml.YAMLError) as error:
-            raise InputError(f"{where}{path}: cannot be read: {error}") from None
+            reason = describe_yaml_error(error)
+            raise InputError(f"{where}{path}: cannot be read: {reason}") from None
         if not isinstance(value, dict):
             raise InputError(f"{where}{path}: keys with values were expected")
         return value

@@ -185,7 +185,10 @@ def store_errors() -> Iterator[None]:
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except InputError:
+        raise
+    # Of an address: a driver that is not installed, and what is no address at all.
+    except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
         reason = without_secrets(" ".join(str(error).split()))[:300]
         raise InputError(f"MLflow: {reason}") from error
 

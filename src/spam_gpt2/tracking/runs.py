@@ -151,7 +151,9 @@ def run_params(params: dict[str, Any], training: dict[str, Any]) -> dict[str, st
     """
     sections = {name: params[name] for name in PARAM_SECTIONS}
     values = {key: value for key, value in flat(sections) if key not in SAME_RESULT}
-    as_text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+    as_text = {
+        k: without_secrets(v if isinstance(v, str) else json.dumps(v)) for k, v in values.items()
+    }
     compute = {f"compute.{name}": training[name] for name in ("device", "precision")}
     return {"weights": training["weights"], **compute, **as_text}
 
