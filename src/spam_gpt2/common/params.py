@@ -25,9 +25,9 @@ from spam_gpt2.common.validation import (
     Labels,
     Seed,
     describe_error,
-    describe_yaml_error,
     shown,
 )
+from spam_gpt2.common.yaml_errors import describe_yaml_error
 
 PARAMS_PATH = Path("params.yaml")
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -127,15 +126,6 @@ def describe_error(error: ValidationError) -> str:
         message += f", not {shown(found[0]['input'])}"
     more = f" (and {len(by_key) - 1} more)" if len(by_key) > 1 else ""
     return f"{key}: {message}{more}" if key else f"{message}{more}"
-
-
-def describe_yaml_error(error: Exception) -> str:
-    """What is wrong and in which line; not the line, of which PyYAML shows half a password."""
-    if not isinstance(error, yaml.MarkedYAMLError):
-        return str(error)
-    mark = error.problem_mark or error.context_mark
-    words = ", ".join(filter(None, (error.context, error.problem)))
-    return f"{words}, line {mark.line + 1}, column {mark.column + 1}" if mark else words
 
 
 def _words(error: Any) -> str:
