@@ -39,9 +39,9 @@ from spam_gpt2.data.sms import read_split
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.features.features import BATCH_TOKENS, Features, all_logits, extract_features
-from spam_gpt2.gpt2.classifier import GPT2Classifier, trained_tensors
 from spam_gpt2.gpt2.compute import DTYPES, Compute
 from spam_gpt2.gpt2.config import GPT2Config
+from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
 from spam_gpt2.gpt2.messages import Messages, encode_messages
 from spam_gpt2.gpt2.model import GPT2, Linear
 from spam_gpt2.gpt2.packing import PackedLinear, packing_works

@@ -16,10 +16,10 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from spam_gpt2.gpt2.classifier import GPT2Classifier
 from spam_gpt2.gpt2.compute import Compute, has_bfloat16
 from spam_gpt2.gpt2.config import GPT2Config
-from spam_gpt2.gpt2.runs import runs_of
+from spam_gpt2.gpt2.head import GPT2Classifier
+from spam_gpt2.gpt2.ragged import runs_of
 from spam_gpt2.gpt2.weights import random_gpt2
 
 CONFIG = GPT2Config(n_vocab=50257, n_ctx=1024, n_embd=768, n_head=12, n_layer=12)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spam_gpt2.classifier.lora import add_lora
-from spam_gpt2.gpt2.classifier import GPT2Classifier, set_trainable
+from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable
 from spam_gpt2.gpt2.model import GPT2
 
 BATCH_SIZE = 8

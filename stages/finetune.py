@@ -11,8 +11,8 @@ from spam_gpt2.common.params import load_params
 from spam_gpt2.features.features import check_fit, load_features
 from spam_gpt2.features.plan import load_plan
 from spam_gpt2.figures.training import save_training_curves
-from spam_gpt2.gpt2.classifier import trained_tensors
 from spam_gpt2.gpt2.compute import Compute
+from spam_gpt2.gpt2.head import trained_tensors
 from spam_gpt2.training.checkpoints import checkpoints_of
 from spam_gpt2.training.training import finetune
 

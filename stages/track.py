@@ -8,7 +8,7 @@ from spam_gpt2.common.console import run_stage, say, warn
 from spam_gpt2.common.files import write_text
 from spam_gpt2.common.params import load_params
 from spam_gpt2.common.secrets import without_secrets
-from spam_gpt2.tracking.runs import log_run
+from spam_gpt2.tracking.mlflow_run import log_run
 
 # An output of the stage, so that a new clone, which lacks it, sends its first result, too.
 TRACKED_PATH = Path("reports/tracked.txt")

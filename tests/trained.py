@@ -9,8 +9,8 @@ from conftest import MINI_DIR
 
 from spam_gpt2.classifier.artifacts import Card, save_classifier
 from spam_gpt2.classifier.trainable import unfreeze
-from spam_gpt2.gpt2.classifier import GPT2Classifier, trained_tensors
 from spam_gpt2.gpt2.config import read_config
+from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.gpt2.weights import save_weights
 

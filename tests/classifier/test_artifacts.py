@@ -21,7 +21,7 @@ from spam_gpt2.classifier.artifacts import (
     save_classifier,
 )
 from spam_gpt2.common.files import InputError
-from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.gpt2.weights import (
     WEIGHTS_FILE,

@@ -14,7 +14,7 @@ from trained import CLASSIFIER_DIR, WEIGHTS_DIR, save_trained
 
 from spam_gpt2.classifier.attribution import attribute, log_odds, shown, split_at_characters
 from spam_gpt2.classifier.predict import Predictor
-from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2
 
 MAX_LENGTH = 24  # tokens, of the classifier in these tests

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from spam_gpt2.classifier.artifacts import Card, load_classifier, save_classifier
 from spam_gpt2.classifier.lora import AdaptedLinear, add_lora
 from spam_gpt2.classifier.trainable import unfreeze
-from spam_gpt2.gpt2.classifier import GPT2Classifier, trained_tensors
+from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.gpt2.weights import load_gpt2, save_weights
 

@@ -16,7 +16,7 @@ from trained import CLASSIFIER_DIR, WEIGHTS_DIR, save_trained
 from spam_gpt2.classifier.predict import CHUNK, Prediction, Predictor
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.params import Classifier
-from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2
 
 MAX_LENGTH = 24  # tokens, of the classifier in these tests

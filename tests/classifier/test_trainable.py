@@ -11,7 +11,7 @@ from conftest import MINI_DIR, ROOT
 from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.params import load_params
-from spam_gpt2.gpt2.classifier import GPT2Classifier, trained_tensors
+from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.gpt2.weights import save_weights
 

@@ -24,7 +24,7 @@ from spam_gpt2.evaluation.learning_curve import (
     usable_sizes,
 )
 from spam_gpt2.features.features import Features, extract_features
-from spam_gpt2.gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
+from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable, trained_tensors
 from spam_gpt2.gpt2.messages import encode_messages
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.training.training import finetune

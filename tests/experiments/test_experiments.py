@@ -13,7 +13,7 @@ from conftest import ROOT
 from repository import Repository
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.experiments.runs import Results, Run, command, find
+from spam_gpt2.experiments.runner import Results, Run, command, find
 from spam_gpt2.experiments.spec import Experiment, Published, choose, load_experiments
 from spam_gpt2.experiments.table import (
     Row,

@@ -40,7 +40,7 @@ def test_ctrl_c_during_imports_is_one_line(tmp_path: Path, program: str) -> None
 OPEN_STORE = """
 import sys
 from pathlib import Path
-from spam_gpt2.tracking.runs import open_store
+from spam_gpt2.tracking.mlflow_run import open_store
 import mlflow
 sys.stdin.read()  # until all are here
 client, experiment = open_store(Path(), "spam-gpt2")

@@ -57,7 +57,7 @@ def helpers_of(test_file: str) -> ModuleType:
     return module
 
 
-tracking = helpers_of("tracking/test_runs.py")
+tracking = helpers_of("tracking/test_mlflow_run.py")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from spam_gpt2.gpt2.attention import SHORT, attend, by_length, end_to_end, has_end_to_end, padded
-from spam_gpt2.gpt2.runs import Runs, runs_of
+from spam_gpt2.gpt2.ragged import Runs, runs_of
 
 H, D = 2, 8
 LENGTHS = {

@@ -17,7 +17,7 @@ from spam_gpt2.gpt2.messages import (
     pad,
     token_batches,
 )
-from spam_gpt2.gpt2.runs import split_runs
+from spam_gpt2.gpt2.ragged import split_runs
 
 TEXTS = ["Win cash now", "See you at home", "", "Win cash now", "ok", "\N{PARTY POPPER}" * 9]
 

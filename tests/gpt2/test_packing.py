@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from spam_gpt2.classifier.trainable import unfreeze
-from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2, Linear
 from spam_gpt2.gpt2.packing import PackedFeedForward, PackedLinear, pack, packing_works
-from spam_gpt2.gpt2.runs import runs_of
+from spam_gpt2.gpt2.ragged import runs_of
 
 needs_kernels = pytest.mark.skipif(
     not packing_works(torch.float32), reason="this torch has no packed kernels for the processor"

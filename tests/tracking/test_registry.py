@@ -43,8 +43,8 @@ from spam_gpt2.features.features import extract_features, save_features
 from spam_gpt2.gpt2.messages import encode_messages
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import random_gpt2
+from spam_gpt2.tracking.mlflow_run import log_run, open_store
 from spam_gpt2.tracking.registry import check_result, compare, main
-from spam_gpt2.tracking.runs import log_run, open_store
 
 SPLITS = {"train": 10, "validation": 20, "test": 30}
 LABELS = ["ham", "spam"]

@@ -11,7 +11,7 @@ from toys import settings, toy_messages
 
 from spam_gpt2.classifier.trainable import unfreeze
 from spam_gpt2.features.features import extract_features
-from spam_gpt2.gpt2.classifier import GPT2Classifier, trained_tensors
+from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
 from spam_gpt2.gpt2.weights import random_gpt2
 from spam_gpt2.training.checkpoints import Checkpoints, fingerprint
 from spam_gpt2.training.training import Curves, finetune

@@ -16,7 +16,7 @@ from toys import settings, toy_messages
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.params import Finetune, trainable_blocks
 from spam_gpt2.features.features import Features, extract_features
-from spam_gpt2.gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
+from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable, trained_tensors
 from spam_gpt2.gpt2.messages import Messages
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.gpt2.weights import WEIGHTS_FILE, load_gpt2, save_tensors, save_weights

@@ -14,8 +14,8 @@ from spam_gpt2.classifier.trainable import unfreeze
 from spam_gpt2.common.files import InputError, sha256_of, write_json
 from spam_gpt2.common.params import Position, trainable_blocks
 from spam_gpt2.common.validation import STRICT, Digest, Float, Labels, Name, Seed, read_checked
-from spam_gpt2.gpt2.classifier import GPT2Classifier, trained_tensors
 from spam_gpt2.gpt2.config import read_config
+from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
 from spam_gpt2.gpt2.weights import (
     build_gpt2,
     check_finite,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.head import GPT2Classifier
 
 
 class AdaptedLinear(nn.Module):

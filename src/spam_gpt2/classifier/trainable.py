@@ -8,8 +8,8 @@ import torch
 
 from spam_gpt2.classifier.lora import add_lora
 from spam_gpt2.common.params import Classifier, Finetune, check_ignore_index, fitting_blocks
-from spam_gpt2.gpt2.classifier import GPT2Classifier, set_trainable
 from spam_gpt2.gpt2.config import Origin
+from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable
 from spam_gpt2.gpt2.weights import build_gpt2
 
 

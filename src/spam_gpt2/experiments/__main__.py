@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from spam_gpt2.common.console import one_line_errors, progress, say, warn
 from spam_gpt2.common.files import InputError
-from spam_gpt2.experiments import runs
+from spam_gpt2.experiments import runner
 from spam_gpt2.experiments.clones import Workplaces, workplaces
 from spam_gpt2.experiments.spec import SPEC_PATH, Experiment, choose, load_experiments
 from spam_gpt2.experiments.table import TABLE_PATH, Row, frame, markdown, write_seeds, write_table
@@ -64,7 +64,7 @@ def main() -> None:
 def queue(chosen: list[Experiment]) -> None:
     """Queue experiments; DVC's workers run them side by side."""
     for experiment in chosen:
-        runs.queue(experiment)
+        runner.queue(experiment)
     say(
         f"{len(chosen)} queued. `dvc queue start --jobs 2` runs them, `dvc queue status` watches; "
         "then `python -m spam_gpt2.experiments --table`"
@@ -73,9 +73,9 @@ def queue(chosen: list[Experiment]) -> None:
 
 def run_all(chosen: list[Experiment], again: bool, jobs: int) -> list[str]:
     """Run those that have not been run, and go on after one that fails; returns the failures."""
-    record, failed, waiting = runs.load_record(), [], []
+    record, failed, waiting = runner.load_record(), [], []
     for experiment in chosen:
-        if not again and runs.find(experiment):
+        if not again and runner.find(experiment):
             say(f"{experiment.name}: has been run on this commit")
         else:
             waiting.append(experiment)
@@ -97,9 +97,9 @@ def run_all(chosen: list[Experiment], again: bool, jobs: int) -> list[str]:
                 name = futures[future].name
                 try:
                     record[name] = future.result()
-                    runs.save_record(record)
+                    runner.save_record(record)
                     say(f"{name}: {record[name].seconds:.0f} s")
-                except runs.RunError as error:
+                except runner.RunError as error:
                     warn(str(error))
                     failed.append(name)
                 bar.update()
@@ -108,24 +108,24 @@ def run_all(chosen: list[Experiment], again: bool, jobs: int) -> list[str]:
     return failed
 
 
-def run_where_free(free: Workplaces, experiment: Experiment, threads: int | None) -> runs.Run:
+def run_where_free(free: Workplaces, experiment: Experiment, threads: int | None) -> runner.Run:
     """Run it in the next workplace that is free."""
     place = free.get()
     try:
-        return runs.run(experiment, threads, place)
+        return runner.run(experiment, threads, place)
     finally:
         free.put(place)
 
 
 def rows_of(experiments: list[Experiment]) -> list[Row]:
     """Those of the experiments that have been run on this commit, with their results."""
-    record, rows, start = runs.load_record(), [], runs.head()[:7]
+    record, rows, start = runner.load_record(), [], runner.head()[:7]
     for experiment in experiments:
-        commit = runs.find(experiment)
+        commit = runner.find(experiment)
         if commit:
             timed = record.get(experiment.name)
             is_that = timed is not None and timed.commit == commit
-            results = runs.read_results(commit)
+            results = runner.read_results(commit)
             rows.append(Row(experiment, results, timed if is_that else None, start))
     return rows
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from spam_gpt2.common.files import write_csv, write_text
 from spam_gpt2.common.markdown import table
-from spam_gpt2.experiments.runs import Results, Run
+from spam_gpt2.experiments.runner import Results, Run
 from spam_gpt2.experiments.spec import Experiment
 from spam_gpt2.figures.charts import save_dots
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spam_gpt2.gpt2.runs import Runs, lengths_of, pad_runs, padded_rows, split_runs
+from spam_gpt2.gpt2.ragged import Runs, lengths_of, pad_runs, padded_rows, split_runs
 
 # Up to so many tokens a processor is as fast with three plain products, and these keep their speed
 # under `use_fast_products`, where torch's fused kernel becomes three times slower.

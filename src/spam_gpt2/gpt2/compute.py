@@ -12,7 +12,7 @@ import torch
 
 from spam_gpt2.common.console import warn
 from spam_gpt2.common.files import InputError
-from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import Linear
 from spam_gpt2.gpt2.packing import pack, packing_works
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from spam_gpt2.gpt2.runs import Runs, runs_of
+from spam_gpt2.gpt2.ragged import Runs, runs_of
 
 if TYPE_CHECKING:
     import tiktoken

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from spam_gpt2.common.files import InputError
 from spam_gpt2.gpt2.attention import attend
 from spam_gpt2.gpt2.config import GPT2Config
-from spam_gpt2.gpt2.runs import Runs, pad_runs, pick_one, positions_of, split_messages
+from spam_gpt2.gpt2.ragged import Runs, pad_runs, pick_one, positions_of, split_messages
 
 PADDED = 64  # messages that are padded together: few enough to stay in the cache
 

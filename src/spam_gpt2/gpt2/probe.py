@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from spam_gpt2.gpt2.classifier import GPT2Classifier
 from spam_gpt2.gpt2.generation import continue_greedily, perplexity
+from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.evaluation.metrics import classification_metrics
 from spam_gpt2.gpt2.config import CONFIG_FILE, VOCABULARY_FILES
 from spam_gpt2.gpt2.weights import WEIGHTS_FILE
-from spam_gpt2.tracking.runs import log_run, open_store, tags
+from spam_gpt2.tracking.mlflow_run import log_run, open_store, tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.params import PARAMS_PATH, Finetune
 from spam_gpt2.features.features import Features, all_logits
-from spam_gpt2.gpt2.classifier import GPT2Classifier
+from spam_gpt2.gpt2.head import GPT2Classifier
 
 Point = dict[str, float]  # a row of a curve's CSV
 BOOK_BATCHES = 5  # that a look of the tutorials' takes of a split

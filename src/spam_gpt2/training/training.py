@@ -15,7 +15,7 @@ from spam_gpt2.common.console import progress
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.params import PARAMS_PATH, Finetune
 from spam_gpt2.features.features import Features
-from spam_gpt2.gpt2.classifier import GPT2Classifier, trained_tensors
+from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
 from spam_gpt2.training.allocator import keep_freed_memory
 from spam_gpt2.training.checkpoints import Checkpoints
 from spam_gpt2.training.optimizer import AdamW

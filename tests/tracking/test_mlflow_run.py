@@ -24,7 +24,7 @@ from http_server import Behaviour, Call, closed_port, serving, silent, without_p
 from repository import Repository
 
 from spam_gpt2.common.project import CLONED_FROM
-from spam_gpt2.tracking.runs import log_run
+from spam_gpt2.tracking.mlflow_run import log_run
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 FIGURES = {"accuracy": 0.95, "precision": 0.96, "recall": 0.94, "f1": 0.945, "loss": 0.15}

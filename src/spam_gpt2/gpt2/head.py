@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from spam_gpt2.gpt2.model import GPT2
-from spam_gpt2.gpt2.runs import Runs, runs_of, split_runs
+from spam_gpt2.gpt2.ragged import Runs, runs_of, split_runs
 
 
 class GPT2Classifier(nn.Module):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from spam_gpt2.gpt2.runs import (
+from spam_gpt2.gpt2.ragged import (
     lengths_of,
     pad_runs,
     padded_rows,

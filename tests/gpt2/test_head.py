@@ -8,9 +8,9 @@ from reference import reference_model
 from torch import Tensor
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.gpt2.classifier import GPT2Classifier, set_trainable, trained_tensors
+from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable, trained_tensors
 from spam_gpt2.gpt2.model import GPT2
-from spam_gpt2.gpt2.runs import runs_of
+from spam_gpt2.gpt2.ragged import runs_of
 
 POSITIONS = ["last_token", "last_padded", "first_token", "mean_tokens"]
 N_LAYER = 3  # of the tiny model
