@@ -22,29 +22,29 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 repro: $(READY) ## Run the pipeline and show the results
-	@python -m spam_gpt2.common.state && python -m spam_gpt2.common.params
+	@python -m spam_gpt2.common.repair && python -m spam_gpt2.common.params
 	dvc repro track plots_page
 	@python -m spam_gpt2.reporting.summary
 	dvc repro
 	@python -m spam_gpt2.reporting.summary --holdout
 
 report: $(READY) ## Calibration, robustness, mistakes and more, in reports/index.html
-	@python -m spam_gpt2.common.state && python -m spam_gpt2.common.params
+	@python -m spam_gpt2.common.repair && python -m spam_gpt2.common.params
 	dvc repro --all-pipelines
 	@echo "Open reports/index.html; the model card is reports/model_card.md"
 
 experiments: $(READY) ## Run all named experiments, and write their table (JOBS=2 at a time)
-	@python -m spam_gpt2.common.state && python -m spam_gpt2.common.params
+	@python -m spam_gpt2.common.repair && python -m spam_gpt2.common.params
 	python -m spam_gpt2.experiments --jobs $(JOBS)
 
 experiment: $(READY) ## Run one, or a group: make experiment NAME=lora
 	$(call need_name,experiment NAME=lora)
-	@python -m spam_gpt2.common.state && python -m spam_gpt2.common.params
+	@python -m spam_gpt2.common.repair && python -m spam_gpt2.common.params
 	python -m spam_gpt2.experiments $(NAME)
 
 seeds: $(READY) ## Mean and spread over seeds: make seeds NAME=default SEEDS=5
 	$(call need_name,seeds NAME=default)
-	@python -m spam_gpt2.common.state && python -m spam_gpt2.common.params
+	@python -m spam_gpt2.common.repair && python -m spam_gpt2.common.params
 	python -m spam_gpt2.experiments $(NAME) --seeds $(SEEDS) --jobs $(JOBS)
 
 test: $(READY) ## Run the tests

@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 
 from spam_gpt2.features.features import Features
+from spam_gpt2.gpt2.batching import Messages
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.config import GPT2Config
 from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable, trained_tensors
-from spam_gpt2.gpt2.messages import Messages
 from spam_gpt2.gpt2.weights import random_gpt2
 from spam_gpt2.training.allocator import keep_freed_memory
 

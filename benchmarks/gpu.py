@@ -29,10 +29,10 @@ from recipes import (
 
 from spam_gpt2.classifier.lora import add_lora
 from spam_gpt2.features.features import Features, all_logits, extract_features
+from spam_gpt2.gpt2.batching import pack_messages
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.config import GPT2Config
 from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable, trained_tensors
-from spam_gpt2.gpt2.messages import pack_messages
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.gpt2.weights import random_gpt2
 

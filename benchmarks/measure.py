@@ -35,18 +35,18 @@ from spam_gpt2.classifier.trainable import unfreeze
 from spam_gpt2.common.console import peak_memory
 from spam_gpt2.common.files import read_json
 from spam_gpt2.common.params import ComputeSettings, trainable_blocks
-from spam_gpt2.data.sms import read_split
+from spam_gpt2.data.messages import read_split
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.features.features import BATCH_TOKENS, Features, all_logits, extract_features
+from spam_gpt2.gpt2.batching import Messages, encode_messages
 from spam_gpt2.gpt2.compute import DTYPES, Compute
 from spam_gpt2.gpt2.config import GPT2Config
 from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
-from spam_gpt2.gpt2.messages import Messages, encode_messages
 from spam_gpt2.gpt2.model import GPT2, Linear
-from spam_gpt2.gpt2.packing import PackedLinear, packing_works
 from spam_gpt2.gpt2.sources import SIZES
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
+from spam_gpt2.gpt2.weight_packing import PackedLinear, packing_works
 from spam_gpt2.gpt2.weights import load_gpt2, random_gpt2
 from spam_gpt2.training.allocator import keep_freed_memory
 

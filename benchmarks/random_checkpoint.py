@@ -12,9 +12,9 @@ from itertools import chain, islice, product
 from pathlib import Path
 
 from spam_gpt2.common.files import read_json, write_json, write_text
-from spam_gpt2.gpt2.checkpoint import write_checkpoint
 from spam_gpt2.gpt2.config import VOCABULARY_FILES
 from spam_gpt2.gpt2.sources import SIZES
+from spam_gpt2.gpt2.tf_checkpoint import write_checkpoint
 from spam_gpt2.gpt2.tokenizer import END_OF_TEXT
 from spam_gpt2.gpt2.weights import random_gpt2
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import load_params
-from spam_gpt2.data.sms import read_split
+from spam_gpt2.data.messages import read_split
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.baseline import fit_baseline
 from spam_gpt2.evaluation.evaluation import label_ids, write_evaluation

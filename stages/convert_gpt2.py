@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from spam_gpt2.common.console import run_stage
-from spam_gpt2.gpt2.checkpoint import read_checkpoint, read_hparams
 from spam_gpt2.gpt2.manifest import find_checkpoint
+from spam_gpt2.gpt2.tf_checkpoint import read_checkpoint, read_hparams
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import save_weights
 

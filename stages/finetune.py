@@ -10,11 +10,11 @@ from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import load_params
 from spam_gpt2.features.features import check_fit, load_features
 from spam_gpt2.features.plan import load_plan
-from spam_gpt2.figures.training import save_training_curves
+from spam_gpt2.figures.training_curves import save_training_curves
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.head import trained_tensors
 from spam_gpt2.training.checkpoints import checkpoints_of
-from spam_gpt2.training.training import finetune
+from spam_gpt2.training.loop import finetune
 
 WEIGHTS_DIR = Path("models/gpt2")
 FEATURES_DIR = Path("data/features")

@@ -7,7 +7,7 @@ from spam_gpt2.common.console import run_stage, say
 from spam_gpt2.common.files import write_csv, write_json
 from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import load_params
-from spam_gpt2.data.sms import read_split
+from spam_gpt2.data.messages import read_split
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.evaluation.learning_curve import (

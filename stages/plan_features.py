@@ -5,7 +5,7 @@ from pathlib import Path
 
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.params import load_params
-from spam_gpt2.data.sms import read_split
+from spam_gpt2.data.messages import read_split
 from spam_gpt2.features.plan import make_plan, save_plan
 from spam_gpt2.gpt2.config import read_config
 from spam_gpt2.gpt2.tokenizer import load_tokenizer

@@ -5,8 +5,8 @@ from pathlib import Path
 from spam_gpt2.common.console import run_stage, say, warn
 from spam_gpt2.common.files import InputError, write_json
 from spam_gpt2.common.params import load_params
-from spam_gpt2.data.labels import check_labels
-from spam_gpt2.data.sms import read_messages, write_split
+from spam_gpt2.data.label_checks import check_labels
+from spam_gpt2.data.messages import read_messages, write_split
 from spam_gpt2.data.splits import describe, split_messages
 
 PREPARED_DIR = Path("data/prepared")

@@ -6,7 +6,7 @@ from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.files import write_csv, write_json
 from spam_gpt2.common.params import load_params
-from spam_gpt2.data.sms import read_split
+from spam_gpt2.data.messages import read_split
 from spam_gpt2.evaluation.baseline import fit_baseline
 from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.evaluation.perturbations import perturb

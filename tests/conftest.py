@@ -9,9 +9,9 @@ import tiktoken
 import torch
 from hypothesis import settings
 
-from spam_gpt2.gpt2.checkpoint import write_checkpoint
 from spam_gpt2.gpt2.config import GPT2Config
 from spam_gpt2.gpt2.model import GPT2
+from spam_gpt2.gpt2.tf_checkpoint import write_checkpoint
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import random_gpt2
 

@@ -60,7 +60,7 @@ WRONG = [
     ("It is `finetune.epoch: 3`.", "no finetune.epoch"),
     ("See `metrics/gtp2.json`.", "no file metrics/gtp2.json"),
     ("See `src/spam_gpt2/model.py`.", "no file src/spam_gpt2/model.py"),
-    ("See `spam_gpt2.common.tables.ungard`.", "no spam_gpt2.common.tables.ungard"),
+    ("See `spam_gpt2.common.csv_injection.ungard`.", "no spam_gpt2.common.csv_injection.ungard"),
     ("[a](nowhere.md)", "nowhere.md: no such file"),
     ("[a](../README.md#nowhere)", "#nowhere: no such heading"),
     ("```python\nfrom spam_gpt2.predict import Predictor\n```\n", "no spam_gpt2.predict.Predictor"),

@@ -19,7 +19,7 @@ import yaml
 
 from spam_gpt2.common.files import sha256_of
 from spam_gpt2.common.project import CLONED_FROM
-from spam_gpt2.gpt2.checkpoint import OPENAI_FILES
+from spam_gpt2.gpt2.tf_checkpoint import OPENAI_FILES
 from spam_gpt2.gpt2.weights import load_tensors
 
 ROOT = Path(__file__).parent.parent

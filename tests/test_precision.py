@@ -17,14 +17,14 @@ from spam_gpt2.classifier.trainable import unfreeze
 from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.evaluation.comparison import Comparison
 from spam_gpt2.features.features import Features, all_logits, extract_features, save_features
-from spam_gpt2.gpt2.checkpoint import read_checkpoint
+from spam_gpt2.gpt2.batching import encode_messages
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.config import GPT2Config
 from spam_gpt2.gpt2.head import GPT2Classifier
-from spam_gpt2.gpt2.messages import encode_messages
 from spam_gpt2.gpt2.model import GPT2, gpt2_from_weights
+from spam_gpt2.gpt2.tf_checkpoint import read_checkpoint
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
-from spam_gpt2.training.training import Curves, finetune
+from spam_gpt2.training.loop import Curves, finetune
 
 WORDS = {
     0: [

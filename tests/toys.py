@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spam_gpt2.common.params import Finetune
-from spam_gpt2.gpt2.messages import Messages
+from spam_gpt2.gpt2.batching import Messages
 
 SIGN = 4000  # a token that only the messages of class 1 have
 

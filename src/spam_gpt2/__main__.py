@@ -14,9 +14,9 @@ from typing import BinaryIO, TextIO
 
 from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 from spam_gpt2.common.console import one_line_errors, progress, say
+from spam_gpt2.common.csv_injection import guard, unguard
 from spam_gpt2.common.files import InputError, whole_file
 from spam_gpt2.common.params import one_character, text_encoding
-from spam_gpt2.common.tables import guard, unguard
 from spam_gpt2.common.text import one_line, visible
 from spam_gpt2.data.columns import Layout, text_layout
 from spam_gpt2.data.encodings import DecodingError, likely_encoding, text_lines
@@ -140,7 +140,7 @@ def _write(header: list[str], rows: Iterable, predictor: Predictor, out: TextIO,
     """CSV of the given columns, then label, probability and the probability of every label.
 
     All text is quoted, for the reason in `files.write_csv`. No field starts a formula in a
-    spreadsheet, see `tables.py`; on a terminal, what cannot be seen is escaped instead.
+    spreadsheet, see `csv_injection.py`; on a terminal, what cannot be seen is escaped instead.
     """
     field = visible if out.isatty() else guard
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)

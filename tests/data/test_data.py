@@ -21,8 +21,8 @@ from conftest import ROOT
 
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.params import Columns
-from spam_gpt2.data.labels import check_labels
-from spam_gpt2.data.sms import read_messages
+from spam_gpt2.data.label_checks import check_labels
+from spam_gpt2.data.messages import read_messages
 
 SHARED_DIR = ROOT.parent / "shared/data/forms"
 NEEDS_SHARED = pytest.mark.skipif(not SHARED_DIR.is_dir(), reason=f"no {SHARED_DIR}")

@@ -14,7 +14,7 @@ from conftest import ROOT
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from spam_gpt2.data.sms import read_messages
+from spam_gpt2.data.messages import read_messages
 from spam_gpt2.data.splits import (
     SPLITS,
     Split,

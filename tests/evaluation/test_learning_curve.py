@@ -24,10 +24,10 @@ from spam_gpt2.evaluation.learning_curve import (
     usable_sizes,
 )
 from spam_gpt2.features.features import Features, extract_features
+from spam_gpt2.gpt2.batching import encode_messages
 from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable, trained_tensors
-from spam_gpt2.gpt2.messages import encode_messages
 from spam_gpt2.gpt2.model import GPT2
-from spam_gpt2.training.training import finetune
+from spam_gpt2.training.loop import finetune
 
 HAM = ["see you at home", "ok", "dinner later?", "love you", "meeting at school", "bus is late"]
 SPAM = ["win cash now", "claim your prize", "urgent call 0800", "free reward txt", "win a prize"]

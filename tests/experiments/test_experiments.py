@@ -13,9 +13,7 @@ from conftest import ROOT
 from repository import Repository
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.experiments.runner import Results, Run, command, find
-from spam_gpt2.experiments.spec import Experiment, Published, choose, load_experiments
-from spam_gpt2.experiments.table import (
+from spam_gpt2.experiments.results_table import (
     Row,
     frame,
     markdown,
@@ -23,6 +21,8 @@ from spam_gpt2.experiments.table import (
     write_seeds,
     write_table,
 )
+from spam_gpt2.experiments.runner import Results, Run, command, find
+from spam_gpt2.experiments.spec import Experiment, Published, choose, load_experiments
 
 PARAMS_PATH = ROOT / "params.yaml"
 

@@ -26,11 +26,11 @@ from spam_gpt2.common.files import InputError, sha256_of, write_json
 from spam_gpt2.common.labels import LABELS_PATH, read_labels
 from spam_gpt2.features import plan as plans
 from spam_gpt2.features.features import extract_features, load_features, save_features
-from spam_gpt2.gpt2.checkpoint import OPENAI_FILES, read_hparams
+from spam_gpt2.gpt2.batching import encode_messages
 from spam_gpt2.gpt2.config import read_config
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.manifest import find_checkpoint
-from spam_gpt2.gpt2.messages import encode_messages
+from spam_gpt2.gpt2.tf_checkpoint import OPENAI_FILES, read_hparams
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import load_gpt2, random_gpt2, save_weights
 

@@ -30,7 +30,7 @@ from http_server import Website, closed_port, redirecting, refusing, serving, wi
 from repository import Repository, gpt2_metrics
 
 from spam_gpt2.common import download
-from spam_gpt2.common.exchange import Patience
+from spam_gpt2.common.http_request import Patience
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.data import sms_sources
 from spam_gpt2.gpt2 import sources as gpt2_sources

@@ -26,10 +26,10 @@ from matplotlib import pyplot as plt
 
 from spam_gpt2.__main__ import _table_rows, _write, parser
 from spam_gpt2.common.console import exit_with_error, say, warn
+from spam_gpt2.common.csv_injection import guard, unguard
 from spam_gpt2.common.files import InputError, read_csv, write_csv
 from spam_gpt2.common.markdown import code, escape, table
 from spam_gpt2.common.params import load_params
-from spam_gpt2.common.tables import guard, unguard
 from spam_gpt2.common.text import one_line, visible
 from spam_gpt2.evaluation.errors import errors_report
 from spam_gpt2.evaluation.evaluation import (

@@ -19,8 +19,8 @@ from spam_gpt2.features.features import (
     load_features,
     save_features,
 )
+from spam_gpt2.gpt2.batching import encode_messages
 from spam_gpt2.gpt2.head import GPT2Classifier
-from spam_gpt2.gpt2.messages import encode_messages
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.gpt2.weights import load_tensors, save_tensors
 

@@ -14,8 +14,8 @@ from spam_gpt2.gpt2 import compute
 from spam_gpt2.gpt2.compute import Compute, find_device, product_error, use_fast_products
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2, Linear
-from spam_gpt2.gpt2.packing import PackedLinear
 from spam_gpt2.gpt2.ragged import runs_of
+from spam_gpt2.gpt2.weight_packing import PackedLinear
 
 LENGTHS = [12, 12, 5, 1]
 TOKENS = torch.arange(sum(LENGTHS)) * 91 % 4096

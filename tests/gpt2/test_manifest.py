@@ -11,8 +11,8 @@ import pytest
 
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.project import CLONED_FROM
-from spam_gpt2.gpt2.checkpoint import OPENAI_FILES
 from spam_gpt2.gpt2.manifest import CHECKPOINT_DIR, MANIFEST_PATH, find_checkpoint, write_manifest
+from spam_gpt2.gpt2.tf_checkpoint import OPENAI_FILES
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from transformers import GPT2Config as ReferenceConfig
 from transformers import GPT2LMHeadModel
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.gpt2.checkpoint import read_checkpoint, write_checkpoint
 from spam_gpt2.gpt2.config import GPT2Config
 from spam_gpt2.gpt2.model import GPT2, expected_shapes, gpt2_from_weights, init_weights
 from spam_gpt2.gpt2.ragged import pad_runs, pick_one, runs_of, split_runs
+from spam_gpt2.gpt2.tf_checkpoint import read_checkpoint, write_checkpoint
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 
 REAL_DIR = ROOT.parent / "shared/data/gpt2-124M"

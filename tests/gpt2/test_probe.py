@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from conftest import MINI_DIR, ROOT, TINY
 
-from spam_gpt2.gpt2.checkpoint import read_checkpoint
 from spam_gpt2.gpt2.model import GPT2, gpt2_from_weights
 from spam_gpt2.gpt2.probe import (
     EXPECTED_124M,
@@ -24,6 +23,7 @@ from spam_gpt2.gpt2.probe import (
     probe,
     report,
 )
+from spam_gpt2.gpt2.tf_checkpoint import read_checkpoint
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import random_gpt2
 

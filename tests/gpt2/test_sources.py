@@ -24,9 +24,9 @@ from http_server import (
 from spam_gpt2.common.download import Patience
 from spam_gpt2.common.files import InputError, sha256_of
 from spam_gpt2.gpt2 import sources as gpt2_sources
-from spam_gpt2.gpt2.checkpoint import DATA_FILE, OPENAI_FILES
 from spam_gpt2.gpt2.config import GPT2Config
 from spam_gpt2.gpt2.sources import SIZES, Request, fetch_gpt2
+from spam_gpt2.gpt2.tf_checkpoint import DATA_FILE, OPENAI_FILES
 
 STAND_IN_DIR = ROOT / "models/gpt2-mini"
 SHARED_DIR = ROOT.parent / "shared/data/gpt2-124M"

@@ -38,9 +38,9 @@ from trained import save_trained
 
 from spam_gpt2.classifier.artifacts import load_classifier
 from spam_gpt2.classifier.predict import Predictor
-from spam_gpt2.data.sms import read_split, write_split
+from spam_gpt2.data.messages import read_split, write_split
 from spam_gpt2.features.features import extract_features, save_features
-from spam_gpt2.gpt2.messages import encode_messages
+from spam_gpt2.gpt2.batching import encode_messages
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import random_gpt2
 from spam_gpt2.tracking.mlflow_run import log_run, open_store

@@ -14,7 +14,7 @@ from spam_gpt2.features.features import extract_features
 from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
 from spam_gpt2.gpt2.weights import random_gpt2
 from spam_gpt2.training.checkpoints import Checkpoints, fingerprint
-from spam_gpt2.training.training import Curves, finetune
+from spam_gpt2.training.loop import Curves, finetune
 
 
 class Interrupting(Checkpoints):

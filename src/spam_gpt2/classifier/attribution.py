@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.features.features import Features, all_logits
-from spam_gpt2.gpt2.messages import pack_messages
+from spam_gpt2.gpt2.batching import pack_messages
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import torch
 from spam_gpt2.classifier.artifacts import Card, load_classifier
 from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.features.features import BATCH_TOKENS
+from spam_gpt2.gpt2.batching import concatenate, encode_messages, token_batches
 from spam_gpt2.gpt2.compute import Compute, find_device, has_bfloat16
 from spam_gpt2.gpt2.head import GPT2Classifier
-from spam_gpt2.gpt2.messages import concatenate, encode_messages, token_batches
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 
 CLASSIFIER_DIR = Path("models/classifier")

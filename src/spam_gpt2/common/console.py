@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from spam_gpt2 import end_in_one_line
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.lifeline import end_with_parent
+from spam_gpt2.common.orphans import end_with_parent
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import one_line, visible
 

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from spam_gpt2.common.console import progress
-from spam_gpt2.common.exchange import UNKNOWN_HOST, Answer, Pace, Patience, ServerError, ask
 from spam_gpt2.common.files import InputError, sha256_of, whole_file
+from spam_gpt2.common.http_request import UNKNOWN_HOST, Answer, Pace, Patience, ServerError, ask
 from spam_gpt2.common.secrets import without_secrets
 
 LARGEST = 20_000_000  # bytes of a file whose size nothing pins

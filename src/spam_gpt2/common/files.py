@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spam_gpt2.common.tables import guard, unguard
+from spam_gpt2.common.csv_injection import guard, unguard
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV with LF line ends, whole or not at all.
 
     All text is quoted: before Python 3.11.9 a carriage return alone would not be, and end the row.
-    What a spreadsheet would run is guarded, see `tables.py`; `read_csv` takes the guard away.
+    What a spreadsheet would run is guarded (`csv_injection.py`); `read_csv` takes the guard away.
     """
     quoting = csv.QUOTE_NONNUMERIC
     table = table.rename(columns=guard).map(

@@ -12,8 +12,8 @@ from spam_gpt2.evaluation.baseline import fit_baseline
 from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.features.features import Features
 from spam_gpt2.gpt2.head import GPT2Classifier
+from spam_gpt2.training.loop import finetune
 from spam_gpt2.training.recipe import accuracy
-from spam_gpt2.training.training import finetune
 
 
 def stratified_order(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spam_gpt2.evaluation.decisions import decision_counts
+from spam_gpt2.evaluation.threshold import decision_counts
 
 
 def robustness_table(

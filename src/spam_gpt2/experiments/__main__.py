@@ -10,8 +10,15 @@ from spam_gpt2.common.console import one_line_errors, progress, say, warn
 from spam_gpt2.common.files import InputError
 from spam_gpt2.experiments import runner
 from spam_gpt2.experiments.clones import Workplaces, workplaces
+from spam_gpt2.experiments.results_table import (
+    TABLE_PATH,
+    Row,
+    frame,
+    markdown,
+    write_seeds,
+    write_table,
+)
 from spam_gpt2.experiments.spec import SPEC_PATH, Experiment, choose, load_experiments
-from spam_gpt2.experiments.table import TABLE_PATH, Row, frame, markdown, write_seeds, write_table
 
 FIRST_SEED = 123
 EPILOG = f"""\

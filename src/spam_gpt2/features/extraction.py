@@ -11,13 +11,13 @@ import torch
 
 from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import ComputeSettings
-from spam_gpt2.data.sms import read_split
+from spam_gpt2.data.messages import read_split
 from spam_gpt2.features.features import Features, extract_features
 from spam_gpt2.features.plan import Plan, load_plan
+from spam_gpt2.gpt2.batching import encode_messages
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.config import Origin, read_config
 from spam_gpt2.gpt2.head import GPT2Classifier
-from spam_gpt2.gpt2.messages import encode_messages
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import build_gpt2
 

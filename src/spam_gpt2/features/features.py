@@ -12,8 +12,8 @@ from torch import Tensor
 
 from spam_gpt2.common.console import progress
 from spam_gpt2.common.files import InputError
+from spam_gpt2.gpt2.batching import Messages, concatenate, pad, rows_of, token_batches
 from spam_gpt2.gpt2.head import GPT2Classifier
-from spam_gpt2.gpt2.messages import Messages, concatenate, pad, rows_of, token_batches
 from spam_gpt2.gpt2.weights import load_tensors, save_tensors
 
 # Type and number of dimensions of each tensor in the file.

@@ -14,7 +14,7 @@ from spam_gpt2.common.console import warn
 from spam_gpt2.common.files import InputError
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import Linear
-from spam_gpt2.gpt2.packing import pack, packing_works
+from spam_gpt2.gpt2.weight_packing import pack, packing_works
 
 if TYPE_CHECKING:
     from spam_gpt2.common.params import ComputeSettings

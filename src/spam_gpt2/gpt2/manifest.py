@@ -11,8 +11,8 @@ from pathlib import Path
 from spam_gpt2.common.files import InputError, sha256_of, write_json
 from spam_gpt2.common.project import project_dir
 from spam_gpt2.common.validation import STRICT, Digest, Name, read_checked
-from spam_gpt2.gpt2.checkpoint import OPENAI_FILES
 from spam_gpt2.gpt2.sources import ORIGIN_FILE
+from spam_gpt2.gpt2.tf_checkpoint import OPENAI_FILES
 
 CHECKPOINT_DIR = Path("models/checkpoint")
 MANIFEST_PATH = Path("models/checkpoint.json")

@@ -21,8 +21,8 @@ from spam_gpt2.common.download import (
 )
 from spam_gpt2.common.files import InputError, read_json, sha256_of, write_json
 from spam_gpt2.common.secrets import without_secrets
-from spam_gpt2.gpt2.checkpoint import DATA_FILE, OPENAI_FILES, read_hparams
 from spam_gpt2.gpt2.config import GPT2Config
+from spam_gpt2.gpt2.tf_checkpoint import DATA_FILE, OPENAI_FILES, read_hparams
 
 MIRROR_VARIABLE = "GPT2_MIRROR"
 ORIGIN_FILE = "origin.json"  # which weights these are, beside the seven files

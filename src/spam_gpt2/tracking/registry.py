@@ -21,7 +21,7 @@ from spam_gpt2.common.files import InputError, read_json
 from spam_gpt2.common.params import Params, load_params
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import visible
-from spam_gpt2.data.sms import read_split
+from spam_gpt2.data.messages import read_split
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.evaluation.metrics import classification_metrics

@@ -1,6 +1,6 @@
 """What an interruption or a merge may leave of DVC's and git's files: healed, or told.
 
-`python -m spam_gpt2.common.state` runs before DVC, which then fails at every command.
+`python -m spam_gpt2.common.repair` runs before DVC, which then fails at every command.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.state import heal_state, is_lock
+from spam_gpt2.common.repair import heal_state, is_lock
 
 LOCK = """schema: '2.0'
 stages:

@@ -11,8 +11,8 @@ from torch import nn
 from spam_gpt2.classifier.trainable import unfreeze
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2, Linear
-from spam_gpt2.gpt2.packing import PackedFeedForward, PackedLinear, pack, packing_works
 from spam_gpt2.gpt2.ragged import runs_of
+from spam_gpt2.gpt2.weight_packing import PackedFeedForward, PackedLinear, pack, packing_works
 
 needs_kernels = pytest.mark.skipif(
     not packing_works(torch.float32), reason="this torch has no packed kernels for the processor"
@@ -82,7 +82,7 @@ def test_without_the_kernels_models_are_not_packed(
         raise error("no such kernel")
 
     packing_works.cache_clear()
-    monkeypatch.setattr("spam_gpt2.gpt2.packing.PackedLinear", fails)
+    monkeypatch.setattr("spam_gpt2.gpt2.weight_packing.PackedLinear", fails)
     assert not packing_works(torch.float32)
     packing_works.cache_clear()
 
@@ -98,6 +98,6 @@ def test_kernels_that_compute_something_else_are_not_used(monkeypatch: pytest.Mo
             return nn.functional.gelu(product, approximate="tanh")
 
     packing_works.cache_clear()
-    monkeypatch.setattr("spam_gpt2.gpt2.packing.PackedLinear", Rounded)
+    monkeypatch.setattr("spam_gpt2.gpt2.weight_packing.PackedLinear", Rounded)
     assert not packing_works(torch.float32)
     packing_works.cache_clear()

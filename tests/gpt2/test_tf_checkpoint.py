@@ -14,7 +14,9 @@ import pytest
 from conftest import MINI_DIR, ROOT
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.gpt2.checkpoint import (
+from spam_gpt2.gpt2.config import GPT2Config
+from spam_gpt2.gpt2.model import expected_shapes
+from spam_gpt2.gpt2.tf_checkpoint import (
     DATA_FILE,
     OPENAI_FILES,
     openai_name,
@@ -23,8 +25,6 @@ from spam_gpt2.gpt2.checkpoint import (
     read_hparams,
     write_checkpoint,
 )
-from spam_gpt2.gpt2.config import GPT2Config
-from spam_gpt2.gpt2.model import expected_shapes
 
 REAL_DIR = ROOT.parent / "shared/data/gpt2-124M"
 INDEX_FILE = "model.ckpt.index"
@@ -427,5 +427,5 @@ def test_names_are_openais(ours: str, theirs: str) -> None:
 
 
 def test_only_reading_a_checkpoint_imports_tensorflow() -> None:
-    code = "import sys, spam_gpt2.gpt2.checkpoint; assert 'tensorflow' not in sys.modules"
+    code = "import sys, spam_gpt2.gpt2.tf_checkpoint; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

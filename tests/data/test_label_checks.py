@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.data.labels import check_labels
+from spam_gpt2.data.label_checks import check_labels
 
 
 def frame(*labels: str) -> pd.DataFrame:

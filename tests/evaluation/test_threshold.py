@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from spam_gpt2.evaluation.decisions import choose_threshold, decision_counts, decision_figures
+from spam_gpt2.evaluation.threshold import choose_threshold, decision_counts, decision_figures
 
 # Few values, so that probabilities coincide.
 PROBABILITIES = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.floats(0, 1))

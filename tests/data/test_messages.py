@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.data.sms import read_messages, read_split, write_split
+from spam_gpt2.data.messages import read_messages, read_split, write_split
 
 
 def write(folder: Path, content: str | bytes, name: str = "messages.tsv") -> Path:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spam_gpt2.gpt2.messages import (
+from spam_gpt2.gpt2.batching import (
     Messages,
     concatenate,
     encode_messages,

@@ -16,12 +16,12 @@ from toys import settings, toy_messages
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.params import Finetune, trainable_blocks
 from spam_gpt2.features.features import Features, extract_features
+from spam_gpt2.gpt2.batching import Messages
 from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable, trained_tensors
-from spam_gpt2.gpt2.messages import Messages
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.gpt2.weights import WEIGHTS_FILE, load_gpt2, save_tensors, save_weights
+from spam_gpt2.training.loop import Curves, finetune
 from spam_gpt2.training.recipe import accuracy
-from spam_gpt2.training.training import Curves, finetune
 
 POSITIONS = ["last_token", "last_padded", "first_token", "mean_tokens", "mean_padded"]
 N_LAYER = 3  # of the tiny model
