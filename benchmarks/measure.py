@@ -32,9 +32,10 @@ from recipes import (
 from spam_gpt2.classifier.artifacts import load_classifier
 from spam_gpt2.classifier.predict import CLASSIFIER_DIR, Predictor
 from spam_gpt2.classifier.trainable import unfreeze
+from spam_gpt2.common.blocks import trainable_blocks
 from spam_gpt2.common.console import peak_memory
 from spam_gpt2.common.files import read_json
-from spam_gpt2.common.params import ComputeSettings, trainable_blocks
+from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.data.messages import read_split
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.evaluation import label_ids

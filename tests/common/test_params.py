@@ -11,14 +11,7 @@ import yaml
 from conftest import ROOT
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.params import (
-    BLOCKS,
-    check_params,
-    fitting_blocks,
-    load_params,
-    trainable_blocks,
-)
-from spam_gpt2.gpt2.sources import SIZES
+from spam_gpt2.common.params import check_params, fitting_blocks, load_params
 
 SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
@@ -190,19 +183,6 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"track: \xff")
     with pytest.raises(InputError, match="not valid YAML"):
         load_params(path)
-
-
-def test_blocks_of_the_sizes_are_those_of_the_checkpoints() -> None:
-    assert {name: config.n_layer for name, config in SIZES.items()} == BLOCKS
-
-
-@pytest.mark.parametrize(
-    ("name", "blocks"),
-    [("head_only", 0), ("last_block", 1), ("last_two_blocks", 2), ("last_5_blocks", 5),
-     ("last_12_blocks", 12), ("all", 12)],
-)  # fmt: skip
-def test_how_many_blocks_a_name_means(name: str, blocks: int) -> None:
-    assert trainable_blocks(name, 12) == blocks
 
 
 def test_more_blocks_than_there_are_is_an_error_that_says_how_many() -> None:

@@ -13,8 +13,9 @@ from conftest import MINI_DIR
 from torch import Tensor
 from toys import settings, toy_messages
 
+from spam_gpt2.common.blocks import trainable_blocks
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.params import Finetune, trainable_blocks
+from spam_gpt2.common.params import Finetune
 from spam_gpt2.features.features import Features, extract_features
 from spam_gpt2.gpt2.batching import Messages
 from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable, trained_tensors

@@ -11,8 +11,9 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from spam_gpt2.classifier.trainable import unfreeze
+from spam_gpt2.common.blocks import trainable_blocks
 from spam_gpt2.common.files import InputError, sha256_of, write_json
-from spam_gpt2.common.params import Position, trainable_blocks
+from spam_gpt2.common.params import Position
 from spam_gpt2.common.validation import STRICT, Digest, Float, Labels, Name, Seed, read_checked
 from spam_gpt2.gpt2.config import read_config
 from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors

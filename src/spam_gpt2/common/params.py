@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import codecs
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     Field,
@@ -17,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from spam_gpt2.common.blocks import BLOCKS, trainable_blocks
 from spam_gpt2.common.console import one_line_errors
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.validation import (
@@ -27,12 +26,9 @@ from spam_gpt2.common.validation import (
     describe_error,
     shown,
 )
-from spam_gpt2.common.yaml_errors import describe_yaml_error
+from spam_gpt2.common.yaml_files import read_yaml
 
 PARAMS_PATH = Path("params.yaml")
-
-# Blocks of the four sizes that OpenAI published (Radford et al. 2019, table 2).
-BLOCKS = {"124M": 12, "355M": 24, "774M": 36, "1558M": 48}
 
 # Upper bounds are far beyond what anyone trains on one machine: what is above them is a mistake.
 Count = Annotated[int, Field(ge=1, le=100_000)]
@@ -254,25 +250,6 @@ def one_character(delimiter: str) -> str:
     return delimiter
 
 
-def trainable_blocks(trainable: str, n_layer: int) -> int:
-    """How many blocks at the end are trained; ValueError when unknown or more than there are.
-
-    `head_only` is 0, `last_block` 1, `last_2_blocks` 2 and so on; `all` and `lora` are n_layer.
-    """
-    fixed = {
-        "head_only": 0, "last_block": 1, "last_two_blocks": 2, "all": n_layer, "lora": n_layer
-    }  # fmt: skip
-    match = re.fullmatch(r"last_([1-9][0-9]{0,2})_blocks", trainable)
-    if trainable not in fixed and not match:
-        raise ValueError(
-            f"{trainable!r} is not one of head_only, last_block, last_<N>_blocks, all, lora"
-        )
-    count = int(match[1]) if match else fixed[trainable]
-    if count > n_layer:
-        raise ValueError(f"{trainable!r} asks for {count} blocks, but the model has {n_layer}")
-    return count
-
-
 def fitting_blocks(trainable: str, n_layer: int) -> int:
     """`trainable_blocks` of the model at hand; InputError when it has too few."""
     try:
@@ -295,51 +272,6 @@ def check_ignore_index(
 def load_params(path: Path = PARAMS_PATH) -> Params:
     """Read and check the file. Raises InputError: one line that names the first wrong key."""
     return check_params(read_yaml(path), path)
-
-
-def read_yaml(path: Path) -> Any:
-    """What a YAML file of the project holds.
-
-    Raises: InputError when it is missing or none, or when a key stands in it twice.
-    """
-    try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _check_keys_differ(node, path)
-        return loader.construct_document(node)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run this in the project's folder") from None
-    except RecursionError:
-        raise InputError(f"{path}: not valid YAML: nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{path}: not valid YAML: {describe_yaml_error(error)}") from error
-
-
-def _check_keys_differ(root: yaml.Node, path: Path) -> None:
-    """YAML itself forbids it, and PyYAML takes the last one in silence."""
-    waiting, seen = [("", root)], set()
-    while waiting:
-        prefix, node = waiting.pop()
-        if id(node) in seen:  # an alias
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            waiting += [(prefix, child) for child in node.value]
-        if not isinstance(node, yaml.MappingNode):
-            continue
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            name = key.value if isinstance(key, yaml.ScalarNode) else f"line {line}"
-            if name in lines:
-                raise InputError(
-                    f"{path}: {prefix}{name}: stands there twice, in lines {lines[name]} and "
-                    f"{line}; delete one"
-                )
-            lines[name] = line
-            waiting.append((f"{prefix}{name}.", value))
 
 
 def check_params(values: Any, path: Path = PARAMS_PATH) -> Params:

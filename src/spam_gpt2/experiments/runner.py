@@ -15,9 +15,10 @@ import yaml
 
 from spam_gpt2.common.commands import execute, git
 from spam_gpt2.common.files import InputError, read_json, write_json, write_text
-from spam_gpt2.common.params import PARAMS_PATH, check_params, read_yaml
+from spam_gpt2.common.params import PARAMS_PATH, check_params
 from spam_gpt2.common.project import CLONED_FROM
 from spam_gpt2.common.secrets import without_secrets
+from spam_gpt2.common.yaml_files import read_yaml
 from spam_gpt2.experiments.clones import fetch_references
 from spam_gpt2.experiments.spec import Experiment, overridden
 

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.params import PARAMS_PATH, Params, check_params, read_yaml
+from spam_gpt2.common.params import PARAMS_PATH, Params, check_params
 from spam_gpt2.common.validation import describe_error
+from spam_gpt2.common.yaml_files import read_yaml
 
 SPEC_PATH = Path("experiments.yaml")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # what git takes for the end of a reference

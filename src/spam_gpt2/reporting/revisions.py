@@ -14,7 +14,7 @@ import yaml
 from spam_gpt2.common.commands import git
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.nested import flat
-from spam_gpt2.common.yaml_errors import describe_yaml_error
+from spam_gpt2.common.yaml_files import describe_yaml_error
 
 PARAMS, PIPELINE, LOCK = FILES = ("params.yaml", "dvc.yaml", "dvc.lock")
 TRACKED = ("metrics", *FILES)
