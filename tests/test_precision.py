@@ -24,7 +24,8 @@ from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.messages import encode_messages
 from spam_gpt2.gpt2.model import GPT2, gpt2_from_weights
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
-from spam_gpt2.training.training import Curves, finetune
+from spam_gpt2.training.state import Curves
+from spam_gpt2.training.training import finetune
 
 WORDS = {
     0: [

@@ -17,7 +17,8 @@ from spam_gpt2.features.features import extract_features
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.messages import Messages
 from spam_gpt2.gpt2.model import GPT2
-from spam_gpt2.training.training import Curves, finetune
+from spam_gpt2.training.state import Curves
+from spam_gpt2.training.training import finetune
 
 FILLER = TINY.n_vocab - 1
 TRAINABLE = ["last_block", "last_two_blocks", "head_only", "all"]
