@@ -35,7 +35,8 @@ def main() -> None:
         raise InputError(f"{FEATURES_DIR}: not the features that the plan asks for; `dvc repro`")
     for features in (train, validation):
         check_fit(features, classifier)
-    curves = finetune(classifier, train, validation, settings, checkpoints_of(params, compute))
+    checkpoints = checkpoints_of(params, compute)
+    curves = finetune(classifier, train, validation, settings, checkpoints)
     card = Card(
         labels=labels,
         position=chosen.position,
@@ -63,6 +64,7 @@ def main() -> None:
         **{name: curves.steps[-1][name] for name in ("train_loss", "validation_loss")},
     }
     write_json(Path("metrics/training.json"), summary)
+    checkpoints.remove()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2, gpt2_from_weights
 from spam_gpt2.gpt2.tf_checkpoint import read_checkpoint
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
-from spam_gpt2.training.loop import Curves, finetune
+from spam_gpt2.training.loop import finetune
+from spam_gpt2.training.state import Curves
 
 WORDS = {
     0: [

@@ -25,6 +25,7 @@ def settings(**changes: object) -> Finetune:
         "ignore_index": None,
         "epochs": 2,
         "log_every": 3,
+        "checkpoint_every": 100,
         "seed": 123,
     }
     return Finetune(**values | changes)

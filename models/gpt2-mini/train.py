@@ -25,12 +25,12 @@ import numpy as np
 import tiktoken
 import torch
 import torch.nn.functional as F
-from spam_gpt2.gpt2.checkpoint import OPENAI_FILES, write_checkpoint
 from tokenizers import ByteLevelBPETokenizer
 from tqdm import tqdm
 
 from spam_gpt2.common.files import sha256_of, write_json, write_text
 from spam_gpt2.gpt2.model import GPT2, GPT2Config, init_weights
+from spam_gpt2.gpt2.tf_checkpoint import OPENAI_FILES, write_checkpoint
 from spam_gpt2.gpt2.tokenizer import END_OF_TEXT, load_tokenizer
 
 HERE = Path(__file__).parent

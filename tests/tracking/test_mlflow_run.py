@@ -32,7 +32,7 @@ STEPS = range(25, 15025, 25)  # with two curves, more points than MLflow takes a
 EPOCHS = range(1, 6)
 SPLITS = ("train", "validation", "test")
 # Whatever these are, the result is the same.
-NOT_COMPARED = {"finetune.reuse_frozen", "finetune.log_every"}
+NOT_COMPARED = {"finetune.reuse_frozen", "finetune.log_every", "finetune.checkpoint_every"}
 
 # MLflow's own affair with SQLAlchemy.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")

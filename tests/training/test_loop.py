@@ -21,8 +21,9 @@ from spam_gpt2.gpt2.batching import Messages
 from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable, trained_tensors
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.gpt2.weights import WEIGHTS_FILE, load_gpt2, save_tensors, save_weights
-from spam_gpt2.training.loop import Curves, finetune
+from spam_gpt2.training.loop import finetune
 from spam_gpt2.training.recipe import accuracy
+from spam_gpt2.training.state import Curves
 
 POSITIONS = ["last_token", "last_padded", "first_token", "mean_tokens", "mean_padded"]
 N_LAYER = 3  # of the tiny model

@@ -17,7 +17,8 @@ from spam_gpt2.features.features import extract_features
 from spam_gpt2.gpt2.batching import Messages
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2
-from spam_gpt2.training.loop import Curves, finetune
+from spam_gpt2.training.loop import finetune
+from spam_gpt2.training.state import Curves
 
 FILLER = TINY.n_vocab - 1
 TRAINABLE = ["last_block", "last_two_blocks", "head_only", "all"]

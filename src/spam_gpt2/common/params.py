@@ -154,6 +154,7 @@ class Finetune(Section):
     ignore_index: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None
     epochs: Count
     log_every: Count
+    checkpoint_every: Count
     seed: Seed
 
     @field_validator("trainable")

@@ -50,7 +50,7 @@ COMPARED = (
 )
 # What changes a result. The rest is in params.yaml, which every run carries whole.
 PARAM_SECTIONS = ("prepare", "classifier", "finetune", "baseline")
-SAME_RESULT = ("finetune.reuse_frozen", "finetune.log_every")
+SAME_RESULT = ("finetune.reuse_frozen", "finetune.log_every", "finetune.checkpoint_every")
 
 
 def open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:

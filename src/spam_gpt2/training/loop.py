@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,21 +16,10 @@ from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
 from spam_gpt2.training.allocator import keep_freed_memory
 from spam_gpt2.training.checkpoints import Checkpoints
 from spam_gpt2.training.optimizer import AdamW
-from spam_gpt2.training.recipe import RECIPES, Point, Recipe
-
-# How a batch becomes logits: `Features.logits`, or `Features.plain_logits` to check it.
-Forward = Callable[[Features, GPT2Classifier, Tensor], Tensor]
+from spam_gpt2.training.recipe import RECIPES
+from spam_gpt2.training.state import Curves, TrainingState
 
 NO_INDEX = -100  # torch's own default: no class that the loss leaves out
-
-
-@dataclass
-class Curves:
-    """What training recorded, in rows that go to CSV as they are."""
-
-    steps: list[Point] = field(default_factory=list)
-    epochs: list[Point] = field(default_factory=list)
-    total_steps: int = 0
 
 
 def finetune(
@@ -55,101 +41,66 @@ def finetune(
     """
     keep_freed_memory()
     train, validation = train.to(classifier.device), validation.to(classifier.device)
-    forward = Features.logits if settings.reuse_frozen else Features.plain_logits
-    ignored = NO_INDEX if settings.ignore_index is None else settings.ignore_index
     tensors = trained_tensors(classifier)
     optimizer = AdamW(tensors, settings.learning_rate, settings.weight_decay)
     recipe = RECIPES[settings.recipe](classifier, train, validation, settings)
-    curves, place = Curves(), Place()
-    if checkpoints and (found := checkpoints.load()):
-        place = restore(*found, tensors, optimizer, recipe, curves)
-    classifier.train()
-    with progress(unit="step", desc="finetune") as bar:
-        bar.update(curves.total_steps)
-        for epoch in range(place.epoch, settings.epochs + 1):
-            batches = place.batches or recipe.batches()
-            bar.total = settings.epochs * len(batches)
-            done, place = place.done, Place()
-            for number, indices in enumerate(batches[done:], done + 1):
-                logits = forward(train, classifier, indices)
-                loss = F.cross_entropy(logits, train.labels[indices], ignore_index=ignored)
-                (loss / settings.accumulation_steps).backward()
-                if number % settings.accumulation_steps == 0 or number == len(batches):
-                    optimizer.step()
-                    optimizer.zero_grad()
-                curves.total_steps += 1
-                bar.update()
-                if point := recipe.loss_point(curves.total_steps, loss.detach()):
-                    require_finite(point.values(), curves.total_steps)
-                    curves.steps.append(point)
-                    bar.set_postfix(loss=f"{point['train_loss']:.3f}", refresh=False)
-                moved = number % settings.accumulation_steps == 0
-                if checkpoints and moved and number < len(batches) and checkpoints.is_due():
-                    here = Place(epoch, number, batches)
-                    checkpoints.save(*snapshot(here, tensors, optimizer, recipe, curves))
-            curves.epochs.append(recipe.accuracy_point(epoch))
-    if point := recipe.last_point():
-        curves.steps.append(point)
-    # No step's loss has seen what the last one made of the weights.
-    sums = [tensor.sum().item() for tensor in trained_tensors(classifier).values()]
-    require_finite([*curves.steps[-1].values(), *sums], curves.total_steps)
+    state = TrainingState(tensors, optimizer, recipe)
     if checkpoints:
-        checkpoints.remove()
-    return curves
+        checkpoints.resume(state)
+    classifier.train()
+    with progress(unit="step", desc="finetune", initial=state.curves.total_steps) as bar:
+        while state.epoch <= settings.epochs:
+            for indices in state.draw():
+                bar.total = settings.epochs * len(state.batches)
+                loss = backward(classifier, train, indices, settings)
+                has_moved = advance(state, loss, settings)
+                bar.update()
+                if state.curves.steps:
+                    last = state.curves.steps[-1]["train_loss"]
+                    bar.set_postfix(loss=f"{last:.3f}", refresh=False)
+                if checkpoints and has_moved and state.done < len(state.batches):
+                    checkpoints.offer(state)
+            state.end_epoch()
+            if checkpoints:
+                checkpoints.offer(state)
+    finish(state)
+    return state.curves
 
 
-@dataclass
-class Place:
-    """Where in a training: how many of an epoch's batches are done."""
-
-    epoch: int = 1
-    done: int = 0
-    batches: list[Tensor] = field(default_factory=list)  # none: still to draw
-
-
-def snapshot(
-    place: Place,
-    tensors: dict[str, Tensor],
-    optimizer: AdamW,
-    recipe: Recipe,
-    curves: Curves,
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """All that the rest of a training depends on: tensors by name, and what goes to JSON."""
-    groups = {
-        "model": tensors,
-        "optimizer": optimizer.state_tensors(),
-        "recipe": recipe.state(),
-        "place": {"order": torch.cat(place.batches), "generator": torch.get_rng_state()},
-    }
-    flat = {f"{group}:{name}": t for group, named in groups.items() for name, t in named.items()}
-    sizes = [len(batch) for batch in place.batches]
-    facts = {"step": curves.total_steps, "epoch": place.epoch, "done": place.done, "sizes": sizes}
-    return flat, facts | {"steps": curves.steps, "epochs": curves.epochs}
+def backward(
+    classifier: GPT2Classifier, train: Features, indices: Tensor, settings: Finetune
+) -> Tensor:
+    """Add the gradients of a batch's mean loss, at its share of a move; returns that loss."""
+    forward = Features.logits if settings.reuse_frozen else Features.plain_logits
+    ignored = NO_INDEX if settings.ignore_index is None else settings.ignore_index
+    logits = forward(train, classifier, indices)
+    loss = F.cross_entropy(logits, train.labels[indices], ignore_index=ignored)
+    (loss / settings.accumulation_steps).backward()
+    return loss.detach()
 
 
-def restore(
-    flat: dict[str, Tensor],
-    facts: dict[str, Any],
-    tensors: dict[str, Tensor],
-    optimizer: AdamW,
-    recipe: Recipe,
-    curves: Curves,
-) -> Place:
-    """Put back what `snapshot` gave."""
-    groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "recipe": {}, "place": {}}
-    for key, tensor in flat.items():
-        group, _, name = key.partition(":")
-        groups[group][name] = tensor
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            tensor.copy_(groups["model"][name])
-    optimizer.load_state(groups["optimizer"])
-    recipe.load_state(groups["recipe"], facts["step"])
-    torch.set_rng_state(groups["place"]["generator"].clone())
-    curves.steps, curves.epochs = facts["steps"], facts["epochs"]
-    curves.total_steps = facts["step"]
-    batches = list(groups["place"]["order"].split(facts["sizes"]))
-    return Place(facts["epoch"], facts["done"], batches)
+def advance(state: TrainingState, loss: Tensor, settings: Finetune) -> bool:
+    """Count a step, and move the weights and add to the curve when due; whether they moved."""
+    curves = state.curves
+    state.done += 1
+    curves.total_steps += 1
+    is_due = state.done % settings.accumulation_steps == 0 or state.done == len(state.batches)
+    if is_due:
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+    if point := state.recipe.loss_point(curves.total_steps, loss):
+        require_finite(point.values(), curves.total_steps)
+        curves.steps.append(point)
+    return is_due
+
+
+def finish(state: TrainingState) -> None:
+    """Complete the loss curve. Raises: InputError when numbers were lost."""
+    if point := state.recipe.last_point():
+        state.curves.steps.append(point)
+    # No step's loss has seen what the last one made of the weights.
+    sums = [tensor.sum().item() for tensor in state.tensors.values()]
+    require_finite([*state.curves.steps[-1].values(), *sums], state.curves.total_steps)
 
 
 def require_finite(figures: Iterable[float], step: int) -> None:
