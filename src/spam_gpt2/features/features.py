@@ -16,14 +16,14 @@ from spam_gpt2.gpt2.batching import Messages, concatenate, pad, rows_of, token_b
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.weights import load_tensors, save_tensors
 
-# Type and number of dimensions of each tensor in the file.
+# Types and number of dimensions of each tensor in the file.
 KINDS = {
-    "tokens": (torch.int64, 1),
-    "offsets": (torch.int64, 1),
-    "rows": (torch.int64, 1),
-    "labels": (torch.int64, 1),
-    "cut": (torch.int64, 0),
-    "hidden": (torch.float32, 2),
+    "tokens": ({torch.int64}, 1),
+    "offsets": ({torch.int64}, 1),
+    "rows": ({torch.int64}, 1),
+    "labels": ({torch.int64}, 1),
+    "cut": ({torch.int64}, 0),
+    "hidden": ({torch.float32, torch.bfloat16}, 2),
 }
 BATCH_TOKENS = 1024  # when nothing is trained: enough for full speed, and fits the cache
 
@@ -170,7 +170,7 @@ def _problems(tensors: dict[str, Tensor]) -> Iterator[str]:
     for name, tensor in tensors.items():
         if name not in KINDS:
             yield f"{name} has no place here"
-        elif (tensor.dtype, tensor.dim()) != KINDS[name]:
+        elif tensor.dtype not in KINDS[name][0] or tensor.dim() != KINDS[name][1]:
             yield f"{name} is {tensor.dtype} of {tensor.dim()} dimensions"
     tokens, offsets, rows, labels, cut = (tensors[name] for name in list(KINDS)[:5])
     lengths = offsets.diff()
