@@ -9,7 +9,7 @@ import pytest
 import tiktoken
 import torch
 
-from spam_gpt2.data.sms import write_split
+from spam_gpt2.data.messages import write_split
 from spam_gpt2.features.extraction import Extraction
 from spam_gpt2.features.features import load_features, save_features
 from spam_gpt2.features.plan import Plan
