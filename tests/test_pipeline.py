@@ -181,18 +181,12 @@ def test_a_new_clone_draws_all_but_the_analyses(clone: Clone) -> None:
     shutil.copyfile(ROOT / "reports/dvc.lock", lock)
     found, missing = drawn(clone, "show")
     lock.unlink()
-    assert {
-        "Loss",
-        "gpt2/confusion_test.png",
-        "Confusion matrix of Baseline (test, counts)",
-    } < found
-    assert missing == {
-        "Reliability (test)",
-        "Right answers of the classifier and of the baseline (test)",
-        "Accuracy of the classifier on test messages written another way",
-        "Accuracy of the baseline on test messages written another way",
-        "Learning curve (test)",
-    }
+    assert "gpt2/confusion_test.png" in found
+    assert len(found) > 10
+    entries = yaml.safe_load((clone.folder / "plots/dvc.yaml").read_text())["plots"]
+    folders = r"\b(calibrate|compare|robustness|explain|learning_curve)/"
+    of_analyses = [entry for entry in entries if re.search(folders, str(entry))]
+    assert missing == {next(iter(entry)) for entry in of_analyses}
 
 
 def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) -> None:
