@@ -33,6 +33,11 @@ RIGHT = [
     "`classifier.position`, `fetch_gpt2.fallback: null`, `metrics/*.json`, `plots/gpt2/`",
     "```python\nfrom spam_gpt2.classifier.predict import Predictor\n```\n",
     "[limits](../README.md#what-it-cannot-do)",
+    "`data/prepared/test.csv`, `plots/gpt2/roc.csv`, `finetune.epochs: 3`, `quoting: default`",
+    console(
+        'dvc exp run -S "prepare.columns={label: v1, text: [v2, v3]}" -S finetune.trainable=all'
+    ),
+    "```yaml\nfinetune: {epochs: 3}\n```\n",
     "```\nprepare ── finetune\n```\n",
     "```\nsrc/spam_gpt2/  all\n  gpt2/  GPT-2\n    model.py config.py  two files\n```\n",
 ]
@@ -48,7 +53,25 @@ WRONG = [
     (console("dvc plots diff HEAD shrot"), "shrot: no such revision"),
     (console("dvc status && make rep"), "no target rep"),
     (console("python -m spam_gpt2.registry"), "no module spam_gpt2.registry"),
-    (console("python -m spam_gpt2 --colum body"), "no option --colum"),
+    (console("python -m spam_gpt2 --colum body"), "unrecognized arguments: --colum"),
+    (console("python -m spam_gpt2 --quoting all"), "invalid choice: 'all'"),
+    (console("python -m spam_gpt2.experiments --jobs two"), "invalid int value: 'two'"),
+    (console("python benchmarks/run.py --quik"), "no option --quik"),
+    (console("bash benchmarks/gpus.sh"), "no file benchmarks/gpus.sh"),
+    (console("source .venv/bin/activat"), "no file .venv/bin/activat"),
+    (console("git comit"), "git has no comit"),
+    (console("git add .dvc/confg"), "no file .dvc/confg"),
+    (console("dvc checkout dvc.yml"), "no stage dvc.yml"),
+    (console("dvc exp run --copy-paths data/mine.csv"), "no stage data/mine.csv"),
+    (console("make test NAME=lora"), "make test has no NAME"),
+    (console("make seeds NAME=default SEEDS=few"), "SEEDS=few is no number"),
+    ("It is `finetune.trainable: nonsense`.", "finetune.trainable"),
+    ("Under `prepare`: `quoting: some`.", "prepare.quoting"),
+    ("Under `prepare`: `delimter: tab`.", "no parameter delimter"),
+    ("It is `batch_sizes_of_all`.", "nothing is called batch_sizes_of_all"),
+    ("It is `GPT2_MIROR`.", "nothing is called GPT2_MIROR"),
+    ("It is `MultiHeadAttention.from_two`.", "nothing is called from_two"),
+    ("With `--tempo` it is quick.", "no option --tempo"),
     (console("python -m spam_gpt2.reporting.summary --hold"), "no option --hold"),
     (console("python -m spam_gpt2.experiments lroa"), "no experiment lroa"),
     (console("python benchmarks/runs.py"), "no script benchmarks/runs.py"),
@@ -61,12 +84,58 @@ WRONG = [
     ("See `metrics/gtp2.json`.", "no file metrics/gtp2.json"),
     ("See `src/spam_gpt2/model.py`.", "no file src/spam_gpt2/model.py"),
     ("See `spam_gpt2.common.csv_injection.ungard`.", "no spam_gpt2.common.csv_injection.ungard"),
+    ("See `data/nowhere.csv`.", "no file data/nowhere.csv"),
+    ("See `data/prepared/nowhere.csv`.", "no file data/prepared/nowhere.csv"),
+    ("See `plots/gpt2/nowhere.csv`.", "no file plots/gpt2/nowhere.csv"),
+    ("See `pr-report/nowhere.md`.", "no file pr-report/nowhere.md"),
     ("[a](nowhere.md)", "nowhere.md: no such file"),
+    ('[a](nowhere.md "title")', "nowhere.md: no such file"),
+    ("[a][b]\n\n[b]: nowhere.md", "nowhere.md: no such file"),
+    ("[a][b]", "[a][b]: no such reference"),
+    ("![a](nowhere.png)", "nowhere.png: no such file"),
+    ('<img src="nowhere.png">', "nowhere.png: no such file"),
     ("[a](../README.md#nowhere)", "#nowhere: no such heading"),
     ("```python\nfrom spam_gpt2.predict import Predictor\n```\n", "no spam_gpt2.predict.Predictor"),
+    (
+        "```python\nfrom spam_gpt2.classifier import predict\npredict.Predict()\n```\n",
+        "has no Predict",
+    ),
     ("```\nprepare ── fintune\n```\n", "no stage fintune"),
     ("```\nsrc/spam_gpt2/  all\n  gpt2/  GPT-2\n    modle.py  x\n```\n", "gpt2/modle.py"),
 ]
+OVERRIDES = [
+    ("finetune.trainable=nonsense", "finetune.trainable"),
+    ("finetune.epochs=many", "finetune.epochs"),
+    ("finetune.epochs=0", "finetune.epochs"),
+    ("prepare.labels=[spam,spam]", "prepare.labels"),
+    ("prepare.columns={label: v1", "prepare.columns"),  # DVC itself cannot read it
+    ("prepare.train=0.8' -S 'prepare.validation=0.3", "prepare"),  # wrong together
+]
+BLOCKS = [
+    ("```{}\n$ make repo\n```\n", "sh", "a block of sh, which nothing checks"),
+    ("```{}\nmake repro\n```\n", "console", "without a line that begins with $"),
+    ("```{}\n$ make repo\n```\n", "", "not marked console"),
+    ("```{}\nmake repro\n```\n", "", "not marked console"),
+    ("~~~{}\n$ make repo\n~~~\n", "console", "no target repo"),
+    ("1. One\n\n   ```{}\n   $ make repo\n   ```\n", "console", "no target repo"),
+    ("````{}\n$ make repo\n````\n", "console", "no target repo"),
+    ("One:\n\n    $ make repo{}\n", "", "not marked console"),
+    ("```{}\nfinetune: {{epochs: many}}\n```\n", "yaml", "finetune.epochs"),
+    ("```{}\nfinetune: {{epoch: 3}}\n```\n", "yaml", "no finetune.epoch"),
+    ("```{}\nfinetune: [\n```\n", "yaml", "YAML block"),
+]
+
+
+@pytest.mark.parametrize(("override", "expected"), OVERRIDES)
+def test_a_value_that_the_project_refuses_is_found(override: str, expected: str) -> None:
+    [fault] = faults(console(f"dvc exp run -S '{override}'"), INVENTED)
+    assert expected in fault
+
+
+@pytest.mark.parametrize(("form", "kind", "expected"), BLOCKS)
+def test_every_form_of_block_is_looked_at(form: str, kind: str, expected: str) -> None:
+    [fault] = faults(form.format(kind), INVENTED)
+    assert expected in fault
 
 
 @pytest.mark.parametrize("text", RIGHT)

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -160,6 +161,34 @@ def test_the_pipeline_runs_once_and_then_has_nothing_to_do(clone: Clone) -> None
     assert clone.repro() == []
 
 
+def drawn(clone: Clone, *command: str) -> tuple[set[str], set[str]]:
+    """Of plots/dvc.yaml, the titles in the page that `dvc plots` writes, and those not in it."""
+    page = clone.folder / "dvc_plots/index.html"
+    page.unlink(missing_ok=True)
+    clone.run("dvc", "plots", *command)
+    content = page.read_text()
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", content)  # opens without internet
+    entries = yaml.safe_load((clone.folder / "plots/dvc.yaml").read_text())["plots"]
+    titles = {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+    found = {title for title in titles if title in content}
+    return found, titles - found
+
+
+def test_a_new_clone_draws_all_but_the_analyses(clone: Clone) -> None:
+    """It has their lock file and nothing of what that speaks of."""
+    clone.repro("plots_page")
+    lock = clone.folder / "reports/dvc.lock"
+    shutil.copyfile(ROOT / "reports/dvc.lock", lock)
+    found, missing = drawn(clone, "show")
+    lock.unlink()
+    assert "gpt2/confusion_test.png" in found
+    assert len(found) > 10
+    entries = yaml.safe_load((clone.folder / "plots/dvc.yaml").read_text())["plots"]
+    folders = r"\b(calibrate|compare|robustness|explain|learning_curve)/"
+    of_analyses = [entry for entry in entries if re.search(folders, str(entry))]
+    assert missing == {next(iter(entry)) for entry in of_analyses}
+
+
 def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) -> None:
     assert clone.repro(*ANALYSES) == list(ANALYSES)
     gpt2 = clone.json("metrics/gpt2.json")
@@ -180,6 +209,7 @@ def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) ->
     assert found["calibration"]["at_threshold"]["holdout"].keys() == {
         "false_positive_rate", "intervals",
     }  # fmt: skip
+    assert drawn(clone, "show")[1] == set()
 
 
 def test_what_a_new_clone_lacks_is_made_though_the_lock_file_knows_it(clone: Clone) -> None:
@@ -241,6 +271,9 @@ def test_an_experiment_by_dvc_changes_one_parameter_and_is_in_mlflow(clone: Clon
     metrics = clone.answer("dvc", "metrics", "diff", "--json")
     assert metrics["metrics/training.json"]["steps"]["diff"] < 0
     assert "slow" in _mlflow_tags(clone)
+    assert drawn(clone, "diff", "HEAD", "slow")[1] == set()
+    page = (clone.folder / "dvc_plots/index.html").read_text()
+    assert {'"rev": "HEAD"', '"rev": "slow"'} <= set(re.findall(r'"rev": "\w+"', page))
 
 
 def _mlflow_runs(clone: Clone) -> list[str]:

@@ -17,6 +17,7 @@ from spam_gpt2.experiments.results_table import (
     Row,
     frame,
     markdown,
+    picture_names,
     picture_series,
     write_seeds,
     write_table,
@@ -290,4 +291,5 @@ def test_the_picture_shows_leak_only_where_there_is_some() -> None:
         "published, GPT-2's own weights": [95.0, nan, nan],
         "here, without messages that stand in train, too": [75.0, nan, nan],
     }
+    assert picture_names(frame(rows)) == ["book", "own", "xl (not fetched)"]
     assert list(picture_series(frame([row("own", 0.5)]))) == ["here, gpt2-124M"]

@@ -146,6 +146,26 @@ def test_the_leak_is_told_in_points() -> None:
     assert "<td>92.00</td><td></td>" in page
 
 
+def test_a_size_that_was_not_fetched_has_its_published_figure_alone() -> None:
+    """The row as `make experiments` writes it: the stand-in's figures would pass for that size."""
+    columns = ("trained parameters", "train %", "validation %", "test %", "unseen test %",
+               "seconds", "features recomputed")  # fmt: skip
+    large = {"experiment": "size_355M", "about": "GPT-2 medium", "weights": "not fetched",
+             "published test %": "84.67", **dict.fromkeys(columns, "")}  # fmt: skip
+    small = {**large, **dict.fromkeys(columns, "7"), "experiment": "x", "weights": "gpt2-mini"}
+    values = {**context(), "experiments": [large, small]}
+    page = render_report(values, AnyPicture())
+    [shown] = [line for line in page.splitlines() if "size_355M" in line]
+    cells = re.findall(r"<td([^>]*)>(.*?)</td>", shown)
+    assert [re.sub("<.*?>", "", text) for _, text in cells] == [
+        "size_355M", "GPT-2 medium", "not fetched", "84.67", "", "",
+    ]  # fmt: skip
+    width = sum(int((re.findall(r'colspan="(\d+)"', tag) or [1])[0]) for tag, _ in cells)
+    [other] = [line for line in page.splitlines() if "<code>x</code>" in line]
+    assert width == other.count("<td")
+    assert "not fetched" not in other
+
+
 def test_a_class_named_total_or_as_html_is_shown_as_text() -> None:
     values, labels = context(), ["total", "</script><b>spam</b>"]
     values["gpt2"]["labels"] = values["calibration"]["labels"] = labels

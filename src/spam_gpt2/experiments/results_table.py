@@ -110,9 +110,15 @@ def write_table(rows: list[Row], order: list[str], path: Path = TABLE_PATH) -> N
     write_csv(path.with_suffix(".csv"), whole)
     write_text(path, f"# Experiments\n\n{note(whole)}\n\n{markdown(whole)}\n")
     save_dots(
-        path.with_suffix(".png"), whole["experiment"].tolist(), picture_series(whole),
+        path.with_suffix(".png"), picture_names(whole), picture_series(whole),
         title="Accuracy on test", x="per cent",
     )  # fmt: skip
+
+
+def picture_names(rows: pd.DataFrame) -> list[str]:
+    """What the picture's lines are called: an experiment's name, and why it has no dot of ours."""
+    absent = rows["weights"] == NOT_FETCHED
+    return rows["experiment"].mask(absent, rows["experiment"] + f" ({NOT_FETCHED})").tolist()
 
 
 def picture_series(rows: pd.DataFrame) -> dict[str, list[float]]:
