@@ -326,7 +326,8 @@ def test_three_classes_of_a_users_own_file_need_parameters_only(clone: Clone) ->
     assert clone.json("metrics/holdout.json")["ham"]["messages"] == 30
     clone.repro(*ANALYSES[:4])
     calibration = clone.json("metrics/calibration.json")
-    assert "no threshold" in calibration["calibration"]["of"]
+    assert calibration["calibration"]["of"] == "probability of the predicted class"
+    assert calibration["decision"]["ham"]["messages"] == pytest.approx(1000 * 90 / 220, abs=1e-3)
     assert "threshold" not in calibration
     assert clone.json("metrics/robustness.json")["gpt2"]["upper_case"].keys() == {
         "accuracy", "accuracy_change",
