@@ -33,3 +33,8 @@ def count_range(bounds: Bounds) -> str:
     """Lower and upper bound of such a number; they differ as they are shown, too."""
     low, high = map(count, bounds)
     return f"{low} to {high}" if low != high else "{:.2f} to {:.2f}".format(*bounds)
+
+
+def points(change: float) -> str:
+    """A change of a share in whole percentage points; nothing where that is 0."""
+    return f"{100 * change:+.0f}" if round(100 * change) else ""

@@ -17,7 +17,7 @@ from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import visible
 from spam_gpt2.figures.captions import CAPTIONS
 from spam_gpt2.reporting.decision import basis, lead, threshold_worth
-from spam_gpt2.reporting.numbers import decimals, interval, percent
+from spam_gpt2.reporting.numbers import decimals, interval, percent, points
 from spam_gpt2.reporting.summary import FIGURES, STAND_IN
 from spam_gpt2.reporting.words import words
 
@@ -48,6 +48,7 @@ def render_report(context: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
         "interval": interval,
         "decimals": decimals,
         "fixed": fixed,
+        "points": points,
         "tint": tint,
     }
     environment.globals["class_keys"] = class_keys
