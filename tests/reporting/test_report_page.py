@@ -138,6 +138,14 @@ def test_few_messages_to_choose_a_threshold_on_are_called_few() -> None:
     ) in text
 
 
+def test_a_threshold_that_does_not_keep_its_rate_is_called_out() -> None:
+    said = "That is more than the 1.0 % asked for."
+    values = context()
+    assert said not in text_of(render_report(values, AnyPicture()))
+    values["calibration"]["decision"]["ham"] |= {"interval": [8.8, 20.0]}
+    assert said in text_of(render_report(values, AnyPicture()))
+
+
 def test_the_figures_are_those_of_the_metrics() -> None:
     page = render_report(context(), AnyPicture())
     assert "<tr><td>accuracy</td><td>90 %</td><td>90 %</td><td>94 %</td><td>80 to 95 %</td>" in page
@@ -165,7 +173,8 @@ def test_three_classes_have_no_threshold_and_a_line_each() -> None:
     text = text_of(render_report(values, AnyPicture()))
     assert "At the threshold" not in text
     assert "Of 1,000 messages, where the most probable class decides: Of 800 ham, 792 are" in text
-    assert "Of 200 spam, 150 are recognised (120 to 170) and 50 taken for another class." in text
+    assert "Of 200 spam, 150 are recognised (120 to 170); the others are taken for another" in text
+    assert "from 400 ham, 400 news and 100 spam of test and hold-out" in text
     assert "There are more than two classes, so no threshold is chosen" in text
     assert "The probability of the predicted class is off by 5.0 % on average on test" in text
 

@@ -47,13 +47,12 @@ def lead(calibration: dict[str, Any], words: Words, form: Form) -> list[str]:
 def _of_class(label: str, figures: dict[str, Any], form: Form) -> str:
     bounds = [figures["messages"] - bound for bound in reversed(figures["interval"])]
     return form(
-        "Of {messages} {label}, **{right} are recognised** ({right_range}) and {wrong} taken for "
-        "another class.",
+        "Of {messages} {label}, **{right} are recognised** ({right_range}); the others are taken "
+        "for another class.",
         label=label,
         messages=count(figures["messages"]),
         right=count(figures["messages"] - figures["wrong"]),
         right_range=count_range(bounds),
-        wrong=count(figures["wrong"]),
     )
 
 
@@ -78,7 +77,12 @@ def basis(
         "test and hold-out, on which nothing was trained or chosen"
     )
     text += f" ({repeated:,} of them repeat a training message)" * bool(repeated)
-    return form(text + ". {shares}.", counts=" and ".join(counts), shares=shares)
+    return form(text + ". {shares}.", counts=listed(counts), shares=shares)
+
+
+def listed(names: list[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def threshold_worth(calibration: dict[str, Any], params: dict[str, Any], form: Form) -> str:
@@ -97,6 +101,7 @@ def threshold_worth(calibration: dict[str, Any], params: dict[str, Any], form: F
     text += "." * (needed is None)
     text += " On the {seen} {negative} of test and hold-out it is **{rate}** ({rate_range})."
     bounds = [bound / share for bound in figures["interval"]]
+    text += " **That is more than the {target} asked for.**" * (bounds[0] > target)
     return form(
         text,
         target=percent(target),
