@@ -85,7 +85,8 @@ def merge(fresh: pd.DataFrame, path: Path, order: list[str]) -> pd.DataFrame:
         earlier = pd.read_csv(path.with_suffix(".csv"), dtype={"commit": str})
         if "messages" not in earlier:  # before they were named, they were these
             earlier["messages"] = COLLECTION_PATH
-        if list(earlier.columns) == list(fresh.columns):  # else of another version
+        if set(earlier.columns) == set(fresh.columns):  # else of another version
+            earlier = earlier[list(fresh.columns)]
             every.append(_blank(earlier[~earlier["experiment"].isin(fresh["experiment"])]))
     merged = pd.concat([rows.astype(object) for rows in every])
     merged = merged[merged["experiment"].isin(order)]
