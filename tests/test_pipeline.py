@@ -177,6 +177,9 @@ def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) ->
     difference = gpt2["test"]["accuracy"] - baseline
     assert found["comparison"]["test"]["accuracy_difference"] == pytest.approx(difference, abs=2e-6)
     assert found["calibration"]["at_threshold"]["validation"]["false_positive_rate"] <= 0.01
+    ham, spam = found["calibration"]["decision"].values()
+    assert ham["messages"] + spam["messages"] == pytest.approx(1000, abs=2e-3)
+    assert ham["seen"] == sum(gpt2["confusion"]["test"][0]) + 100  # and the hold-out
     assert found["calibration"]["at_threshold"]["holdout"].keys() == {
         "false_positive_rate", "intervals",
     }  # fmt: skip

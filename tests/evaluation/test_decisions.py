@@ -95,6 +95,7 @@ def test_as_many_negatives_as_are_needed_show_the_rate_and_one_fewer_does_not(ra
 
 def test_no_number_of_negatives_shows_a_rate_of_zero() -> None:
     assert negatives_needed(0.0, 0.95) is None
+    assert negatives_needed(5e-324, 0.95) is None
 
 
 def test_all_splits_are_judged_at_the_threshold_of_validation() -> None:

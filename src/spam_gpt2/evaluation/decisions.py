@@ -57,10 +57,10 @@ def short(threshold: Threshold, digits: int = 3) -> Threshold:
 def negatives_needed(false_positive_rate: float, confidence: float) -> int | None:
     """How many negatives, none of them above the threshold, show that the rate is no higher.
 
-    That is, Wilson's upper bound is at most the rate. None where the rate is 0, which no
-    number of them shows.
+    That is, Wilson's upper bound is at most the rate. None where the rate is 0 or next to it, which
+    no number of them shows.
     """
-    if false_positive_rate == 0:
+    if false_positive_rate < 1e-9:
         return None
     z = float(stats.norm.ppf(0.5 + confidence / 2))
     return ceil(z * z * (1 / false_positive_rate - 1))
