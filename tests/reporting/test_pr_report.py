@@ -11,6 +11,7 @@ from rendered import Table, tables
 from repository import FIGURES, PARAMS, Repository, gpt2_metrics, lock, wilson
 
 from spam_gpt2.figures.confusion import save_confusion_matrix
+from spam_gpt2.reporting.movements import estimates
 from spam_gpt2.reporting.pr_report import main, report
 from spam_gpt2.reporting.revisions import at_merge_base, in_working_tree
 
@@ -174,6 +175,31 @@ def test_where_nothing_did_all_is_named_noise(repository: Repository) -> None:
     assert [row[2].split()[-1] for row in list(moved.values())[1:]] == ["noise", "noise"]
     listed = [table for table in tables(comment) if "ham.false_positive_rate" in table]
     assert listed[0]["ham.false_positive_rate"][2] == "▼ -0.0029 noise"
+
+
+def test_an_accuracy_below_a_count_of_messages_needs_no_interval_of_its_own(
+    repository: Repository,
+) -> None:
+    def robustness(upper_case: float, lower_case: float) -> dict[str, Any]:
+        writings = {"upper_case": upper_case, "lower_case": lower_case}
+        return {"messages": 302, "gpt2": {k: {"accuracy": v} for k, v in writings.items()}}
+
+    repository.write("metrics/robustness.json", robustness(0.95, 0.95))
+    repository.commit()
+    repository.write("metrics/robustness.json", robustness(0.71, 0.94))
+    beyond, noise, *_ = tables(compare(repository))
+    assert beyond["robustness: gpt2.upper_case.accuracy"][2] == "▼ -24.0 worse"
+    assert list(noise)[1:] == ["robustness: gpt2.lower_case.accuracy"]
+
+
+@pytest.mark.parametrize("metrics", [
+    {"messages": "many", "a": {"accuracy": 0.5}},
+    {"messages": 5, "a": {"accuracy": None}},
+    {"test": 3, "test_intervals": {"accuracy": [0, 1]}},
+    {"accuracy": 0.5, "interval": "wide", "intervals": [1, 2]},
+])  # fmt: skip
+def test_a_metrics_file_of_another_make_has_no_estimates(metrics: dict[str, Any]) -> None:
+    assert list(estimates(metrics)) == []
 
 
 def test_what_gets_worse_beyond_its_interval_is_called_worse(repository: Repository) -> None:

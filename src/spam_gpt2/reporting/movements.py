@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spam_gpt2.common.markdown import code, details, escape, table
-from spam_gpt2.evaluation.intervals import difference_interval
+from spam_gpt2.evaluation.intervals import difference_interval, share_interval
 
 Metrics = dict[str, Any]
 
@@ -17,6 +17,7 @@ LOWER_IS_BETTER = ("loss", "false_positives", "false_positive_rate", "calibratio
 # Figures that may stand beside one `interval`, which is then theirs.
 SINGLE = ("false_positive_rate", "accuracy", "wrong")
 NOISE = "noise"
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,16 @@ class Movement:
         return abs(self.difference) / reach if reach else float("inf")
 
 
-def estimates(metrics: Metrics, prefix: str = "") -> Iterator[tuple[str, Estimate]]:
-    """Every figure of a metrics file that has an interval there, by its dotted key."""
+def estimates(
+    metrics: Metrics, prefix: str = "", messages: int | None = None
+) -> Iterator[tuple[str, Estimate]]:
+    """Every figure of a metrics file that has an interval there, by its dotted key.
+
+    And every accuracy below a count of messages, which is all that its interval needs.
+
+    Args:
+        messages: the count, where it stands further up.
+    """
     for beside, bounds_key in ((metrics.get("test"), "test_intervals"), (metrics, "intervals")):
         bounds = metrics.get(bounds_key)
         if isinstance(beside, dict) and isinstance(bounds, dict):
@@ -73,9 +82,16 @@ def estimates(metrics: Metrics, prefix: str = "") -> Iterator[tuple[str, Estimat
         if name in metrics and "interval" in metrics:
             yield from _estimates(metrics, {name: metrics["interval"]}, prefix)
             break
+    is_share = isinstance(metrics.get("accuracy"), float)
+    if messages and is_share and not {"interval", "intervals"} & metrics.keys():
+        right = round(metrics["accuracy"] * messages)
+        bounds = share_interval(min(max(right, 0), messages), messages, CONFIDENCE)
+        yield from _estimates(metrics, {"accuracy": bounds}, prefix)
+    count = metrics.get("messages")
+    below = count if isinstance(count, int) and not isinstance(count, bool) else messages
     for key, value in metrics.items():
         if isinstance(value, dict):
-            yield from estimates(value, f"{prefix}{key}.")
+            yield from estimates(value, f"{prefix}{key}.", below)
 
 
 def _estimates(figures: Metrics, bounds: Metrics, prefix: str) -> Iterator[tuple[str, Estimate]]:

@@ -15,11 +15,10 @@ from spam_gpt2.common.nested import flat
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import one_line
 from spam_gpt2.evaluation.intervals import difference_interval, share_interval
-from spam_gpt2.reporting.movements import NOISE, Movement, judgement, movements
+from spam_gpt2.reporting.movements import CONFIDENCE, NOISE, Movement, judgement, movements
 from spam_gpt2.reporting.revisions import ABSENT, Results
 from spam_gpt2.reporting.summary import FIGURES
 
-CONFIDENCE = 0.95
 NOTHING = "–"
 SIDES = ("before", "after")
 Metrics = dict[str, Any]
