@@ -5,10 +5,12 @@ from typing import Any
 
 from spam_gpt2.common.console import run_stage, say
 from spam_gpt2.common.files import read_json, write_csv, write_json
-from spam_gpt2.common.params import Params, load_params
+from spam_gpt2.common.nested import class_keys
+from spam_gpt2.common.params import load_params
 from spam_gpt2.evaluation import calibration
 from spam_gpt2.evaluation.evaluation import label_ids, read_predictions
-from spam_gpt2.evaluation.threshold import choose_threshold, decision_figures
+from spam_gpt2.evaluation.expected import class_shares, expected_mistakes
+from spam_gpt2.evaluation.threshold import operating_points
 from spam_gpt2.figures.charts import save_curves
 
 import numpy as np
@@ -26,33 +28,30 @@ def main() -> None:
         messages, probabilities = read_predictions(path, labels)
         splits[path.stem] = label_ids(messages, labels), probabilities
     metrics = {name: model[name] for name in ("weights", "weights_sha256", "labels")}
+    given, confidence, of = params.calibrate, params.evaluate.confidence, "the predicted class"
     if len(labels) == 2:
-        metrics |= operating_point(splits, labels, params)
-        of = f"probability of {labels[1]}"
-    else:
-        of = "probability of the predicted class; no threshold, since there are more than 2 classes"
-    metrics["calibration"] = {"of": of} | temperature_scaling(splits, params.calibrate.bins)
+        metrics |= operating_points(splits, given.false_positive_rate, confidence)
+        tell(metrics["threshold"], given.false_positive_rate, labels[0])
+        of = labels[1]
+    unseen = splits["test"], splits["holdout"]
+    actual, p = (np.concatenate(pair) for pair in zip(*unseen, strict=True))
+    decided = p[:, 1] > metrics["threshold"]["value"] if len(labels) == 2 else p.argmax(1)
+    counts = read_json(Path("metrics/data.json"))["messages"]
+    shares = class_shares([counts[k] for k in class_keys(labels, ["total"])], given.positive_share)
+    expected = expected_mistakes(actual, decided, shares, confidence)
+    metrics["decision"] = dict(zip(labels, expected, strict=True))
+    metrics["calibration"] = {"of": f"probability of {of}"}
+    metrics["calibration"] |= temperature_scaling(splits, given.bins)
     write_json(Path("metrics/calibration.json"), metrics)
 
 
-def operating_point(splits: Splits, labels: list[str], params: Params) -> dict[str, Any]:
-    """The threshold that validation gives, and every split's figures with it and without."""
-    actual, probabilities = splits["validation"]
-    target = params.calibrate.false_positive_rate
-    threshold = choose_threshold(actual == 1, probabilities[:, 1], target)
+def tell(threshold: dict[str, Any], target: float, negative: str) -> None:
+    """How far validation lets the threshold be chosen."""
     say(
-        f"a false-positive rate of at most {target:.2%} lets {threshold.allowed} of the "
-        f"{threshold.negatives} {labels[0]} messages of validation be above the threshold, "
-        f"{threshold.value}"
+        f"a false-positive rate of at most {target:.2%} lets {threshold['allowed']} of the "
+        f"{threshold['negatives']} {negative} messages of validation be above the threshold, "
+        f"{threshold['value']}"
     )
-    found: dict[str, Any] = {"threshold": vars(threshold)}
-    for name, value in (("at_threshold", threshold.value), ("argmax", 0.5)):
-        found[name] = {
-            split: decision_figures(actual == 1, p[:, 1] > value, params.evaluate.confidence)
-            for split, (actual, p) in splits.items()
-            if len(actual)  # nothing may be left over for the hold-out
-        }
-    return found
 
 
 def temperature_scaling(splits: Splits, bins: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from spam_gpt2.common.console import run_stage, say
 from spam_gpt2.common.files import InputError, read_json, write_csv, write_json
+from spam_gpt2.common.params import load_params
 from spam_gpt2.evaluation.comparison import Comparison
 from spam_gpt2.evaluation.evaluation import label_ids, read_predictions
 from spam_gpt2.figures.confusion import save_confusion_matrix
@@ -17,14 +18,14 @@ ANSWERS = ["right", "wrong"]
 
 
 def main() -> None:
-    model = read_json(Path("metrics/gpt2.json"))
+    model, confidence = read_json(Path("metrics/gpt2.json")), load_params().evaluate.confidence
     weights, metrics = (
         model["weights"],
         {name: model[name] for name in ("weights", "weights_sha256")},
     )
     right = {split: right_answers(split, model["labels"]) for split in ("validation", "test")}
     for split, answers in right.items():
-        metrics[split] = Comparison.of(*answers).figures(split, weights, "the baseline")
+        metrics[split] = Comparison.of(*answers).figures(split, weights, "the baseline", confidence)
         say(metrics[split]["summary"])
     write_plots(*right["test"], weights)
     write_json(Path("metrics/comparison.json"), metrics)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from spam_gpt2.common.console import run_stage, say
 from spam_gpt2.common.params import load_params
+from spam_gpt2.common.project import COLLECTION_PATH
 from spam_gpt2.data.sms_sources import fetch_sms
 
-RAW_PATH = Path("data/raw/SMSSpamCollection")
+RAW_PATH = Path(COLLECTION_PATH)
 
 
 def main() -> None:

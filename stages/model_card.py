@@ -7,7 +7,7 @@ from spam_gpt2.common.files import read_json, write_text
 from spam_gpt2.common.params import load_params
 from spam_gpt2.reporting.model_card import model_card
 
-METRICS = ("gpt2", "baseline", "holdout", "data", "training")
+METRICS = ("gpt2", "baseline", "holdout", "data", "training", "calibration", "comparison")
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.files import read_json, write_text
 from spam_gpt2.common.params import PARAMS_PATH, load_params
 from spam_gpt2.common.secrets import without_secrets
-from spam_gpt2.reporting.report_page import leak, read_pictures, render_report
+from spam_gpt2.reporting.report_page import leak, of_these_messages, read_pictures, render_report
 
 METRICS = (
     "gpt2", "baseline", "holdout", "data", "tokens", "training", "calibration", "comparison",
@@ -26,10 +26,12 @@ EXPERIMENTS_NOTE = (
 
 
 def main() -> None:
-    experiments = read_experiments(REPORTS_DIR / "experiments.csv")
+    params = load_params().model_dump()
+    every = read_experiments(REPORTS_DIR / "experiments.csv")
+    experiments = of_these_messages(every, params)
     context = {name: read_json(Path(f"metrics/{name}.json")) for name in METRICS}
     context |= {
-        "params": load_params().model_dump(),
+        "params": params,
         "params_text": without_secrets(PARAMS_PATH.read_text(encoding="utf-8")),
         "errors": read_json(REPORTS_DIR / "errors.json"),
         "probe": (REPORTS_DIR / "probe.md").read_text(encoding="utf-8"),
@@ -37,7 +39,9 @@ def main() -> None:
         "experiments_note": EXPERIMENTS_NOTE,
         "leak": leak(experiments),
     }
-    pictures = read_pictures(Path("plots"), PICTURES) | read_pictures(REPORTS_DIR, ["experiments"])
+    pictures = read_pictures(Path("plots"), PICTURES)
+    if experiments == every:  # the picture shows all
+        pictures |= read_pictures(REPORTS_DIR, ["experiments"])
     page = render_report(context, pictures)
     write_text(REPORTS_DIR / "index.html", page)
 

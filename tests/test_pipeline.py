@@ -206,6 +206,9 @@ def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) ->
     difference = gpt2["test"]["accuracy"] - baseline
     assert found["comparison"]["test"]["accuracy_difference"] == pytest.approx(difference, abs=2e-6)
     assert found["calibration"]["at_threshold"]["validation"]["false_positive_rate"] <= 0.01
+    ham, spam = found["calibration"]["decision"].values()
+    assert ham["messages"] + spam["messages"] == pytest.approx(1000, abs=2e-3)
+    assert ham["seen"] == sum(gpt2["confusion"]["test"][0]) + 100  # and the hold-out
     assert found["calibration"]["at_threshold"]["holdout"].keys() == {
         "false_positive_rate", "intervals",
     }  # fmt: skip
@@ -359,7 +362,8 @@ def test_three_classes_of_a_users_own_file_need_parameters_only(clone: Clone) ->
     assert clone.json("metrics/holdout.json")["ham"]["messages"] == 30
     clone.repro(*ANALYSES[:4])
     calibration = clone.json("metrics/calibration.json")
-    assert "no threshold" in calibration["calibration"]["of"]
+    assert calibration["calibration"]["of"] == "probability of the predicted class"
+    assert calibration["decision"]["ham"]["messages"] == pytest.approx(1000 * 90 / 220, abs=1e-3)
     assert "threshold" not in calibration
     assert clone.json("metrics/robustness.json")["gpt2"]["upper_case"].keys() == {
         "accuracy", "accuracy_change",

@@ -122,6 +122,8 @@ def test_a_tab_has_a_name(name: str) -> None:
         ("evaluate.confidence", 95, "evaluate.confidence: "),
         ("evaluate.resamples", 3, "evaluate.resamples: "),
         ("calibrate.false_positive_rate", 1, "calibrate.false_positive_rate: "),
+        ("calibrate.positive_share", 0, "calibrate.positive_share: "),
+        ("calibrate.positive_share", 13.4, "calibrate.positive_share: "),
         ("calibrate.bins", 1, "calibrate.bins: "),
         ("robustness.word_share", 1.5, "robustness.word_share: "),
         ("explain.mistakes", 0, "explain.mistakes: "),

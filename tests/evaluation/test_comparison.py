@@ -45,12 +45,22 @@ def test_answers_are_counted() -> None:
     assert comparison.accuracy_difference == pytest.approx(first.mean() - second.mean())
 
 
-def test_the_figures_say_in_plain_words_what_was_counted() -> None:
-    figures = Comparison(both=280, only_first=3, only_second=9, neither=7).figures("test", "A", "B")
+def test_where_chance_explains_it_no_difference_is_shown() -> None:
+    comparison = Comparison(both=280, only_first=3, only_second=9, neither=10)
+    figures = comparison.figures("test", "A", "the baseline", 0.95)
     assert figures["p_value"] == pytest.approx(0.145996, abs=1e-6)
-    assert figures["accuracy_difference"] == -0.020067
+    assert figures["accuracy_difference"] == -0.019868
     assert figures["summary"] == (
-        "Of 299 test messages, only A is right about 3 and only B about 9. Were both equally "
-        "good, chance would divide these at least as unevenly with probability 0.15 (exact "
-        "McNemar test)."
+        "No difference between A and the baseline can be shown on 302 test messages: only A is "
+        "right about 3 of them, only the baseline about 9."
     )
+
+
+def test_where_it_does_not_one_is_better() -> None:
+    worse, better = Comparison(1190, 3, 9, 0), Comparison(1180, 20, 4, 0)
+    assert worse.verdict("test", "A", "the baseline", 0.8).startswith(
+        "The baseline is better than A on 1,202 test messages: only A is right about 3 of them"
+    )
+    assert better.verdict("test", "A", "the baseline", 0.95).startswith("A is better than the base")
+    assert "No difference" in better.verdict("test", "A", "the baseline", 0.999)
+    assert "No difference" in Comparison(9, 0, 0, 0).verdict("test", "A", "B", 0.5)

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from spam_gpt2.evaluation.threshold import choose_threshold, decision_counts, decision_figures
+from spam_gpt2.evaluation.threshold import (
+    Threshold,
+    choose_threshold,
+    decision_counts,
+    decision_figures,
+    negatives_needed,
+    operating_points,
+    short,
+)
 
 # Few values, so that probabilities coincide.
 PROBABILITIES = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.floats(0, 1))
@@ -49,6 +57,59 @@ def test_with_few_negatives_none_may_be_above_the_threshold() -> None:
 def test_a_rate_that_is_met_exactly_is_allowed() -> None:
     is_positive = np.zeros(4, bool)
     assert choose_threshold(is_positive, np.array([0.1, 0.2, 0.3, 0.4]), 0.25).value == 0.3
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.915232353, 0.9153),
+        (0.91523, 0.9153),
+        (0.9153, 0.9153),
+        (0.00123456, 0.00124),
+        (0.99998765, 0.9999877),
+        (0.5, 0.5),
+        (0.0, 0.0),
+        (1.0, 1.0),
+    ],
+)
+def test_a_threshold_is_short_and_never_lower(value: float, expected: float) -> None:
+    assert short(Threshold(value, 74, 0)) == Threshold(expected, 74, 0)
+
+
+@given(st.floats(1e-9, 1 - 1e-9))
+def test_a_short_threshold_keeps_out_what_the_long_one_does(value: float) -> None:
+    found = short(Threshold(value, 1, 0)).value
+    assert value <= found <= 1
+    assert found - value <= 0.0101 * min(value, 1 - value)
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.01, 0.05, 0.5])
+def test_as_many_negatives_as_are_needed_show_the_rate_and_one_fewer_does_not(rate: float) -> None:
+    needed = negatives_needed(rate, 0.95)
+    enough, too_few = (
+        stats.binomtest(0, n).proportion_ci(0.95, method="wilson").high
+        for n in (needed, needed - 1)
+    )
+    assert enough <= rate < too_few
+
+
+def test_no_number_of_negatives_shows_a_rate_of_zero() -> None:
+    assert negatives_needed(0.0, 0.95) is None
+    assert negatives_needed(5e-324, 0.95) is None
+
+
+def test_all_splits_are_judged_at_the_threshold_of_validation() -> None:
+    actual, p = np.array([0, 0, 1, 1]), np.array([0.2, 0.61234, 0.6, 0.9])
+    messages = actual, np.column_stack([1 - p, p])
+    nothing = np.zeros(0, int), np.zeros((0, 2))
+    found = operating_points({"validation": messages, "test": messages, "holdout": nothing}, 0, 0.9)
+    assert found["threshold"] == {
+        "value": 0.613, "negatives": 2, "allowed": 0, "negatives_needed": None,
+    }  # fmt: skip
+    assert list(found["at_threshold"]) == ["validation", "test"]
+    at_threshold, argmax = found["at_threshold"]["test"], found["argmax"]["test"]
+    assert (at_threshold["recall"], at_threshold["false_positive_rate"]) == (0.5, 0)
+    assert (argmax["recall"], argmax["false_positive_rate"]) == (1, 0.5)
 
 
 def test_figures_are_scikit_learns_with_wilsons_intervals() -> None:

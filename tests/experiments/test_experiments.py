@@ -13,6 +13,7 @@ from conftest import ROOT
 from repository import Repository
 
 from spam_gpt2.common.files import InputError
+from spam_gpt2.common.project import COLLECTION_PATH
 from spam_gpt2.experiments.results_table import (
     Row,
     frame,
@@ -47,7 +48,8 @@ def row(name: str, accuracy: float, *, run: Run | None = None, **changes: Any) -
     splits = {split: {"accuracy": accuracy} for split in ("train", "validation", "test")}
     unseen = changes.get("unseen", {"messages": 4, "accuracy": accuracy})
     gpt2 = {"weights": changes.get("weights", "gpt2-124M"), **splits, "test_unseen": unseen}
-    return Row(experiment, Results(gpt2, {"trainable_parameters": 1538}), run, "abc1234")
+    messages = changes.get("messages", COLLECTION_PATH)
+    return Row(experiment, Results(gpt2, {"trainable_parameters": 1538}, messages), run, "abc1234")
 
 
 def test_all_nineteen_published_rows_are_there_once_and_in_order(
@@ -209,6 +211,24 @@ def test_a_table_keeps_the_rows_of_experiments_that_are_not_run_again(tmp_path: 
         ("second", "87.5", "", "abc1234"),
         ("third", "50.0", "8.0", "abc1234"),
     ]
+
+
+def test_the_table_says_which_messages_a_row_is_of(tmp_path: Path) -> None:
+    """Rows of a version that did not say so are the collection's, and are kept."""
+    path, order = tmp_path / "table.md", ["first", "second"]
+    write_table([row("first", 0.5)], order, path)
+    csv_path = path.with_suffix(".csv")
+    [*columns, last] = csv_path.read_text().splitlines()[0].split(",")
+    assert last == '"messages"'
+    assert "messages |" not in path.read_text()
+    lines = [line.rpartition(",")[0] for line in csv_path.read_text().splitlines()]
+    csv_path.write_text("\n".join(lines) + "\n")
+    assert csv_path.read_text().splitlines()[0].split(",") == columns
+    write_table([row("second", 0.75, messages="own.csv")], order, path)
+    with csv_path.open(encoding="utf-8", newline="") as file:
+        found = {r["experiment"]: r["messages"] for r in csv.DictReader(file)}
+    assert found == {"first": COLLECTION_PATH, "second": "own.csv"}
+    assert path.read_text().count("| own.csv |") == 1
 
 
 def test_a_stand_in_for_a_larger_model_is_named_as_one() -> None:

@@ -11,7 +11,6 @@ import hashlib
 import importlib.util
 import json
 import runpy
-import shutil
 import subprocess
 import sys
 import time
@@ -264,12 +263,12 @@ def test_the_pull_requests_report(project: Path, capfd, caplog) -> None:
 
 def test_the_model_card_and_the_report(project: Path, capfd, caplog) -> None:
     set_params(project, fetch_gpt2__sources=[FAR], prepare__path=FAR)
-    shutil.copytree(ROOT / "metrics", project / "metrics")
-    assert run("model_card") == 0
+    (project / "metrics").mkdir()
     context = helpers_of("reporting/test_report_page.py").context()
     stage = runpy.run_path(str(ROOT / "stages/report.py"))
     for name in stage["METRICS"]:
         (project / f"metrics/{name}.json").write_text(json.dumps(context[name]))
+    assert run("model_card") == 0
     (project / "reports/errors.json").write_text(json.dumps(context["errors"]))
     (project / "reports/probe.md").write_text("probe")
     (project / "reports/experiments.csv").write_text("experiment\n")

@@ -40,8 +40,9 @@ from spam_gpt2.evaluation.evaluation import (
     write_evaluation,
 )
 from spam_gpt2.figures import confusion
-from spam_gpt2.reporting.model_card import _data, _use, _what
+from spam_gpt2.reporting.model_card import _data, _licences, _use, _what
 from spam_gpt2.reporting.report_page import _visible
+from spam_gpt2.reporting.words import words
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 CONTROLS = "".join(map(chr, [*range(9), 11, 12, *range(14, 32), *range(127, 160)]))
@@ -114,7 +115,9 @@ def test_labels_are_escaped_in_the_model_card(text: str) -> None:
     data = {"splits": {"train": counts}, "messages": {"total": 2}}
     gpt2 = {"weights": "w", "weights_sha256": "0", "labels": labels}
     training = {"trainable_parameters": 1, "device": "cpu", "precision": "float32"}
-    parts = _data(data, labels, params), _what(gpt2, training, params), _use(labels)
+    named = words(labels, params | {"prepare": params["prepare"] | {"path": text or "own.csv"}})
+    use, what = _use(labels, named), _what(gpt2, training, params, named)
+    parts = _data(data, labels, params, named), what, use, _licences("w", named)
     kinds = {"p", "a", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "code", "pre"}
     for part in parts:
         assert is_clean(part)

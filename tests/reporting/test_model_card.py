@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import yaml
+from calibrated import calibration
 from conftest import ROOT
 from markdown_it import MarkdownIt
 
@@ -15,7 +16,7 @@ FIGURES = ("accuracy", "precision", "recall", "f1", "roc_auc", "loss")
 
 
 def card(
-    weights: str = "gpt2-124M", labels: tuple[str, str] = ("ham", "spam"), **prepare: Any
+    weights: str = "gpt2-124M", labels: tuple[str, ...] = ("ham", "spam"), **prepare: Any
 ) -> str:
     side = {
         "test": dict.fromkeys(FIGURES, 0.9375),
@@ -33,6 +34,8 @@ def card(
         data={"messages": {"total": 5574}, "splits": {"test": counts},
               "also_in_train": {"test": 0}},
         training={"trainable_parameters": 7089410, "device": "cuda", "precision": "bfloat16"},
+        calibration=calibration(list(labels)),
+        comparison={"test": {"summary": "No difference can be shown on 302 messages."}},
         params=params,
     )  # fmt: skip
 
@@ -71,13 +74,14 @@ def test_classes_of_any_name_are_shown_as_text() -> None:
     html = MarkdownIt("gfm-like", {"linkify": False}).render(text)
     assert "<b>" not in html
     assert "<th>" in html or "<th " in html
-    assert html.count("&lt;/script&gt;&lt;b&gt;a|b&lt;/b&gt;") == 3
+    assert html.count("&lt;/script&gt;&lt;b&gt;a|b&lt;/b&gt;") == 8
 
 
 def test_figures_come_with_their_intervals() -> None:
     text = card()
-    assert "| accuracy | 0.938 | 0.900 to 0.970 | 0.938 | 0.900 to 0.970 |" in text
-    assert "Of 4,080 further ham messages, 5.6% are taken for another class (4.9% to 6.3%)." in text
+    assert "| accuracy | 94 % | 90 to 97 % | 94 % | 90 to 97 % |" in text
+    assert "| loss | 0.94 | 0.90 to 0.97 |" in text
+    assert "Of 4,080 further ham messages, 5.6 % are taken for another class (4.9 to 6.3 %)" in text
     assert "302 test messages, 0 of which stand in the training set" in text
     assert "| test | 151 | 151 | 302 |" in text
 
@@ -88,9 +92,37 @@ def test_how_often_the_classes_were_trained_on_is_told() -> None:
     assert "as many messages of each class" not in card(balance=False)
 
 
+def test_the_decision_comes_first_then_what_it_rests_on_and_the_verdict() -> None:
+    title, lead, basis, verdict, *_ = card().split("---\n\n", 1)[1].split("\n\n")
+    assert title == "# SMS spam, classified by gpt2-124M"
+    assert lead == (
+        "At the threshold 0.9153, of 1,000 messages with 200 spam among them, **150 spam are "
+        "caught** (120 to 170) and **8 ham are blocked** (4 to 16)."
+    )
+    assert basis.startswith("In brackets: 95 % intervals, from 400 ham and 100 spam of test and")
+    assert verdict == "No difference can be shown on 302 messages."
+
+
+def test_three_classes_are_a_list() -> None:
+    text = card(labels=("ham", "news", "spam"))
+    assert "Of 1,000 messages:\n\n- Of 800 ham, **792 are recognised** (784 to 796)" in text
+    assert "\n- Of 200 spam, **150 are recognised** (120 to 170)" in text
+
+
 def test_a_users_own_messages_are_not_called_the_collection() -> None:
-    text = card(path="own.csv")
-    assert "SMS Spam Collection" not in text
-    assert "`own.csv`" in text
-    assert "datasets" not in head_of(text)
+    text, head = card(path="my/own.csv"), head_of(card(path="my/own.csv"))
+    body = text.split("---\n", 2)[2]
+    assert "SMS" not in text
+    assert "English" not in text
+    assert "£2000" not in text
+    assert "`my/own.csv`" in body
+    assert body.startswith("\n# Spam of own.csv, classified by gpt2-124M\n")
+    assert "- own.csv: not known here; state it" in body
+    assert "CC BY 4.0" not in body
+    assert not {"datasets", "language"} & head.keys()
+    assert head["license"] == "unknown"
+    assert head["tags"] == ["spam", "gpt2", "pytorch"]
+    assert head_of(card(path="own.csv", labels=("no", "yes")))["tags"] == ["gpt2", "pytorch"]
     assert "CC BY 4.0" in card()
+    assert head_of(card())["tags"] == ["spam", "sms", "gpt2", "pytorch"]
+    assert head_of(card())["language"] == "en"

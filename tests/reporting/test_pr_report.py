@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rendered import Table, tables
-from repository import FIGURES, PARAMS, Repository, gpt2_metrics, lock
+from repository import FIGURES, PARAMS, Repository, gpt2_metrics, lock, wilson
 
 from spam_gpt2.figures.confusion import save_confusion_matrix
+from spam_gpt2.reporting.movements import estimates
 from spam_gpt2.reporting.pr_report import main, report
-from spam_gpt2.reporting.pr_sections import difference_interval
 from spam_gpt2.reporting.revisions import at_merge_base, in_working_tree
 
 GITHUB_LIMIT = 65_536
@@ -72,7 +73,7 @@ def test_two_commits_are_compared(repository: Repository, monkeypatch: pytest.Mo
     assert sides["before"] == [f"{base}", "gpt2-mini 5f825f825f82"]
     assert head.startswith(sides["after"][0])
     figures = table_with(comment, "gpt2-mini: accuracy")
-    assert figures["gpt2-mini: accuracy"] == ["0.7500", "0.8000", "▲ +0.0500 better"]
+    assert figures["gpt2-mini: accuracy"] == ["0.7500", "0.8000", "▲ +0.0500 noise"]
     assert figures["gpt2-mini: recall"] == ["0.9000", "0.8500", "▼ -0.0500 worse"]
     assert figures["gpt2-mini: loss"] == ["0.9000", "0.8000", "▼ -0.1000 better"]
     assert figures["gpt2-mini: f1"] == ["0.9000", "0.9000", "="]
@@ -113,32 +114,109 @@ def test_a_shallow_clone_of_a_merge_is_enough(
     assert table_with(comment, "true \\ predicted")["ham"] == ["8 → 9 (+1)", "2 → 1 (-1)"]
 
 
+def holdout(wrong: int, total: int = 4080) -> dict[str, Any]:
+    """A metrics file as `evaluate_holdout` writes it."""
+    share = {"false_positives": wrong, "false_positive_rate": round(wrong / total, 6)}
+    return {"ham": {"messages": total, **share, "interval": wilson(wrong, total)}}
+
+
+def calibrated(wrong: int, total: int = 4231) -> dict[str, Any]:
+    """Of 1,000 messages with 866 ham; the same rate stands there once more."""
+    bounds = [round(866 * bound, 3) for bound in wilson(wrong, total)]
+    ham = {"messages": 866.0, "wrong": 866 * wrong / total, "interval": bounds}
+    rate = {"false_positive_rate": round(wrong / 4080, 6)}
+    found = {**rate, "intervals": {"false_positive_rate": wilson(wrong, 4080)}}
+    return {"decision": {"ham": ham}, "argmax": {"holdout": found}}
+
+
+def test_what_moved_beyond_its_interval_comes_first(repository: Repository) -> None:
+    """The hold-out's rate, 5.56 to 3.92 %, not one test message more or less."""
+    repository.write("metrics/gpt2.json", gpt2_metrics([[145, 6], [8, 143]]))
+    for stem, metrics in (("holdout", holdout(227)), ("calibration", calibrated(227))):
+        repository.write(f"metrics/{stem}.json", metrics)
+    repository.commit()
+    repository.write("metrics/gpt2.json", gpt2_metrics([[146, 5], [8, 143]]))
+    for stem, metrics in (("holdout", holdout(160)), ("calibration", calibrated(160))):
+        repository.write(f"metrics/{stem}.json", metrics)
+    comment = compare(repository)
+    title, heading, sentence, *_ = filter(None, comment.splitlines())
+    assert (title, heading) == ("## What this changes in the results", "### What moved")
+    assert sentence == "**Beyond its interval**, 2 of the 3 figures that changed:"
+    beyond, noise, *_ = tables(comment)
+    shares = [wilson(n, 4080) for n in (160, 227)]
+    low = -np.hypot(160 / 4080 - shares[0][0], shares[1][1] - 227 / 4080) + (160 - 227) / 4080
+    high = np.hypot(shares[0][1] - 160 / 4080, 227 / 4080 - shares[1][0]) + (160 - 227) / 4080
+    assert list(beyond)[1:] == [
+        "holdout: ham.false_positive_rate",
+        "calibration: of 1,000 messages, ham mistaken",
+    ]
+    assert list(beyond.values())[1] == [
+        "5.6 %", "3.9 %", "▼ -1.6 better", f"{100 * low:+.1f} to {100 * high:+.1f}",
+    ]  # fmt: skip
+    assert list(beyond.values())[2][2] == "▼ -13.7 better"
+    assert noise["gpt2-mini: test.accuracy"][2] == "▲ +0.3 noise"
+    assert comment.index("Noise: 1 figure moved within the interval") < comment.index("| revision")
+    assert "so that chance may explain it: noise." in comment
+    assert table_with(comment, "gpt2-mini: accuracy")["gpt2-mini: accuracy"][2].endswith(" noise")
+    listed = [table for table in tables(comment) if "ham.false_positive_rate" in table]
+    assert listed[0]["ham.false_positive_rate"][2] == "▼ -0.0164 better"
+
+
+def test_where_nothing_did_all_is_named_noise(repository: Repository) -> None:
+    repository.write("metrics/holdout.json", holdout(227))
+    repository.commit()
+    repository.write("metrics/holdout.json", holdout(215))
+    repository.write("metrics/gpt2.json", gpt2_metrics([[9, 1], [3, 7]]))
+    comment = compare(repository)
+    assert "**Nothing moved beyond its interval.** Figures that changed: 2; chance may" in comment
+    assert "**Beyond its interval**" not in comment
+    assert "Noise: 2 figures moved within the interval" in comment
+    [moved] = [table for table in tables(comment) if "gpt2-mini: test.accuracy" in table]
+    assert [row[2].split()[-1] for row in list(moved.values())[1:]] == ["noise", "noise"]
+    listed = [table for table in tables(comment) if "ham.false_positive_rate" in table]
+    assert listed[0]["ham.false_positive_rate"][2] == "▼ -0.0029 noise"
+
+
+def test_an_accuracy_below_a_count_of_messages_needs_no_interval_of_its_own(
+    repository: Repository,
+) -> None:
+    def robustness(upper_case: float, lower_case: float) -> dict[str, Any]:
+        writings = {"upper_case": upper_case, "lower_case": lower_case}
+        return {"messages": 302, "gpt2": {k: {"accuracy": v} for k, v in writings.items()}}
+
+    repository.write("metrics/robustness.json", robustness(0.95, 0.95))
+    repository.commit()
+    repository.write("metrics/robustness.json", robustness(0.71, 0.94))
+    beyond, noise, *_ = tables(compare(repository))
+    assert beyond["robustness: gpt2.upper_case.accuracy"][2] == "▼ -24.0 worse"
+    assert list(noise)[1:] == ["robustness: gpt2.lower_case.accuracy"]
+
+
+@pytest.mark.parametrize("metrics", [
+    {"messages": "many", "a": {"accuracy": 0.5}},
+    {"messages": 5, "a": {"accuracy": None}},
+    {"test": 3, "test_intervals": {"accuracy": [0, 1]}},
+    {"accuracy": 0.5, "interval": "wide", "intervals": [1, 2]},
+])  # fmt: skip
+def test_a_metrics_file_of_another_make_has_no_estimates(metrics: dict[str, Any]) -> None:
+    assert list(estimates(metrics)) == []
+
+
+def test_what_gets_worse_beyond_its_interval_is_called_worse(repository: Repository) -> None:
+    repository.write("metrics/gpt2.json", gpt2_metrics([[5, 95], [95, 5]]))
+    repository.commit()
+    repository.write("metrics/gpt2.json", gpt2_metrics([[5, 95], [98, 2]]))
+    assert "**Nothing moved beyond its interval.**" in compare(repository)
+    repository.write("metrics/gpt2.json", gpt2_metrics([[0, 100], [100, 0]]))
+    moved, *_ = tables(compare(repository))
+    assert moved["gpt2-mini: test.accuracy"][:3] == ["5.0 %", "0.0 %", "▼ -5.0 worse"]
+
+
 def test_without_a_change_there_is_one_sentence(repository: Repository) -> None:
     repository.write("metrics/gpt2.json", gpt2_metrics(OLD, loss=0.90004, f1=0.89996))
     comment = compare(repository)
     assert comment.endswith(f"\n\n{NOTHING_CHANGES}")
     assert [list(table) for table in tables(comment)] == [["", "before", "after"]]
-
-
-PUBLISHED = [  # Newcombe 1998, table II, method 10: x1 of n1, x2 of n2, and the limits of p1 - p2
-    (56, 70, 48, 80, 0.0524, 0.3339),
-    (9, 10, 3, 10, 0.1705, 0.8090),
-    (6, 7, 2, 7, 0.0582, 0.8062),
-    (5, 56, 0, 29, -0.0381, 0.1926),
-    (0, 10, 0, 20, -0.1611, 0.2775),
-    (0, 10, 0, 10, -0.2775, 0.2775),
-    (10, 10, 0, 20, 0.6791, 1.0000),
-    (10, 10, 0, 10, 0.6075, 1.0000),
-]
-
-
-@pytest.mark.parametrize(("x1", "n1", "x2", "n2", "low", "high"), PUBLISHED)
-def test_the_interval_is_the_published_one(
-    x1: int, n1: int, x2: int, n2: int, low: float, high: float
-) -> None:
-    after, before = [[x1, n1 - x1], [0, 0]], [[0, n2 - x2], [0, x2]]
-    assert difference_interval(before, after) == pytest.approx((low, high), abs=6e-5)
-    assert difference_interval(after, before) == pytest.approx((-high, -low), abs=6e-5)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +234,7 @@ def test_the_interval_is_the_published_one(
             [[5, 1], [50, 0]],
             "test accuracy rises from 0.00% (0 of 29) to 8.93% (5 of 56). The difference, +8.93 "
             "points, is **not larger than its 95% interval**: -3.81 to +19.26 contains 0, so that "
-            "chance may explain it.",
+            "chance may explain it: noise.",
         ),
         (
             [[5, 5], [5, 5]],
@@ -280,7 +358,8 @@ def test_other_labels_are_not_subtracted(repository: Repository) -> None:
 
 def test_metrics_are_listed_when_they_change_by_more_than_rounding(repository: Repository) -> None:
     metrics = gpt2_metrics(OLD, f1=0.90004, precision=0.9002)
-    metrics["test_intervals"]["accuracy"] = [0.81, 0.95]
+    low, high = metrics["test_intervals"]["accuracy"]
+    metrics["test_intervals"]["accuracy"] = [0.51, high]
     listed_mistakes = {"mistakes": [{"text": "a | b"}, {"text": "c"}]}
     repository.write("metrics/gpt2.json", metrics | {"steps": 655} | listed_mistakes)
     comment = compare(repository)
@@ -288,7 +367,7 @@ def test_metrics_are_listed_when_they_change_by_more_than_rounding(repository: R
     assert listed == {
         "metric": ["before", "after", "change"],
         "test.precision": ["0.9000", "0.9002", "▲ +0.0002 better"],
-        "test_intervals.accuracy": ["[0.8000, 0.9500]", "[0.8100, 0.9500]", ""],
+        "test_intervals.accuracy": [f"[{low:.4f}, {high:.4f}]", f"[0.5100, {high:.4f}]", ""],
         "steps": ["–", "655", ""],
         "mistakes": ["–", "2 entries", ""],
     }

@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import copy
+import html
 import re
+import runpy
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from calibrated import calibration
 from conftest import ROOT
 from jinja2 import UndefinedError
 
 from spam_gpt2.common.params import load_params
-from spam_gpt2.reporting.report_page import leak, render_report, tint
+from spam_gpt2.figures.captions import CAPTIONS
+from spam_gpt2.reporting.report_page import leak, of_these_messages, render_report, tint
 
 FIGURES = ("accuracy", "precision", "recall", "f1", "roc_auc", "loss")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class AnyPicture(dict):
-    """A picture of whatever name."""
+    """A picture of every name that the stage reads."""
 
-    def __missing__(self, name: str) -> bytes:
-        return PNG
+    def __init__(self) -> None:
+        names = runpy.run_path(str(ROOT / "stages/report.py"))["PICTURES"]
+        super().__init__(dict.fromkeys([*names, "experiments"], PNG))
 
 
-def context(weights: str = "gpt2-124M") -> dict[str, Any]:
+def context(
+    weights: str = "gpt2-124M", labels: tuple[str, ...] = ("ham", "spam"), **prepare: Any
+) -> dict[str, Any]:
     figures = dict.fromkeys(FIGURES, 0.9)
     side = {
         "train": figures, "validation": figures, "test": {**figures, "accuracy": 0.9375},
-        "test_intervals": {name: [0.8, 0.95] for name in FIGURES}, "labels": ["ham", "spam"],
+        "test_intervals": {name: [0.8, 0.95] for name in FIGURES}, "labels": list(labels),
     }  # fmt: skip
-    counts = {"total": 16, "ham": 8, "spam": 8}
-    decision = {"test": {"accuracy": 0.9, "recall": 0.8, "precision": 0.7,
-                         "false_positive_rate": 0.1}}  # fmt: skip
-    calibrated = {"test": {"expected_calibration_error": 0.05, "loss": 0.2}}
+    counts = {"total": 16, **dict.fromkeys(labels, 8)}
     robust = {"unchanged": {"accuracy": 0.9, "accuracy_change": 0.0}}
+    params = load_params(ROOT / "params.yaml").model_dump()
+    params["prepare"] |= prepare
     return {
         "gpt2": {"weights": weights, "weights_sha256": "ab" * 32, **side},
         "baseline": {"model": "TF-IDF", **copy.deepcopy(side)},
@@ -44,16 +50,10 @@ def context(weights: str = "gpt2-124M") -> dict[str, Any]:
         "data": {"messages": counts, "repeated_texts": 3, "splits": {"test": counts},
                  "also_in_train": {"test": 0}},
         "tokens": {"train": {"tokens_mean": 30.6, "tokens_longest": 120}},
-        "training": {"trainable_parameters": 1538},
-        "calibration": {
-            "labels": ["ham", "spam"],
-            "threshold": {"value": 0.5, "negatives": 8, "allowed": 0},
-            "at_threshold": decision, "argmax": decision,
-            "calibration": {"of": "spam", "temperature": 1.5, "unscaled": calibrated,
-                            "scaled": calibrated},
-        },
+        "training": {"trainable_parameters": 1538, "device": "cpu", "precision": "float32"},
+        "calibration": calibration(list(labels)),
         "comparison": {"test": {"summary": "Both are good.", "both": 1, "only_first": 2,
-                                "only_second": 3, "neither": 4}},
+                                "only_second": 3, "neither": 4, "p_value": 0.5}},
         "robustness": {"messages": 16, "messages_changed": {"unchanged": 0}, "gpt2": robust,
                        "baseline": robust},
         "errors": {"mistakes": [
@@ -61,10 +61,14 @@ def context(weights: str = "gpt2-124M") -> dict[str, Any]:
              "tokens": [{"text": "<script>alert(1)</script>", "score": 2.0},
                         {"text": " & co", "score": -1.0}]}
         ]},
-        "probe": "> 'forward'", "params_text": "finetune: {}",
-        "params": load_params(ROOT / "params.yaml").model_dump(),
+        "probe": "> 'forward'", "params_text": "finetune: {}", "params": params,
         "experiments": [], "experiments_note": "", "leak": [],
     }  # fmt: skip
+
+
+def text_of(page: str) -> str:
+    """What a reader sees, without markup, blanks made one."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", page.split("</style>")[1])).split())
 
 
 class Outside(HTMLParser):
@@ -98,32 +102,108 @@ def test_what_a_message_says_is_text() -> None:
     assert " &amp; co" in page
 
 
+def test_the_decision_comes_before_any_other_figure() -> None:
+    page = render_report(context(), AnyPicture())
+    text = text_of(page)
+    lead = (
+        "At the threshold 0.9153, of 1,000 messages with 200 spam among them, 150 spam are caught "
+        "(120 to 170) and 8 ham are blocked (4 to 16)."
+    )
+    assert text.split("SMS spam, classified by gpt2-124M ")[1].startswith(lead)
+    assert "<strong>150 spam are caught</strong>" in page
+    assert "from 400 ham and 100 spam of test and hold-out" in text
+    assert "20.0 % spam is the share in the messages that were read" in text
+    assert "Both are good." in text
+    assert "accuracy" not in text[: text.index("Both are good.")]
+
+
+def test_a_share_of_ones_own_is_named_as_such() -> None:
+    values = context()
+    values["params"]["calibrate"]["positive_share"] = 0.2
+    text = text_of(render_report(values, AnyPicture()))
+    assert "20.0 % spam is what calibrate.positive_share says." in text
+
+
+def test_messages_that_repeat_a_training_message_are_counted() -> None:
+    values = context()
+    values["data"]["also_in_train"] = {"validation": 1, "test": 3, "holdout": 9}
+    text = text_of(render_report(values, AnyPicture()))
+    assert "nothing was trained or chosen (12 of them repeat a training message)." in text
+
+
+def test_few_messages_to_choose_a_threshold_on_are_called_few() -> None:
+    text = text_of(render_report(context(), AnyPicture()))
+    assert (
+        "There are only 74 of these, and none of them may be above it. So few say little: by them "
+        "alone, the rate may be anything from 5 to 93 %; to show 1.0 % takes 381, none of them "
+        "above. On the 400 ham of test and hold-out it is 1.0 % (0.5 to 2.0 %)."
+    ) in text
+
+
+def test_a_threshold_that_does_not_keep_its_rate_is_called_out() -> None:
+    said = "That is more than the 1.0 % asked for."
+    values = context()
+    assert said not in text_of(render_report(values, AnyPicture()))
+    values["calibration"]["decision"]["ham"] |= {"interval": [8.8, 20.0]}
+    assert said in text_of(render_report(values, AnyPicture()))
+
+
 def test_the_figures_are_those_of_the_metrics() -> None:
     page = render_report(context(), AnyPicture())
-    assert "<strong>93.8 %</strong> correctly (95 % interval 80.0 to 95.0 %)" in page
-    assert "227 are taken for another class: <strong>5.6 %</strong>" in page
-    assert "Both are good." in page
+    assert "<tr><td>accuracy</td><td>90 %</td><td>90 %</td><td>94 %</td><td>80 to 95 %</td>" in page
+    assert "227 are taken for another class: <strong>5.6 %</strong> (4.9 to 6.3 %)" in page
+    assert '<td>90 % <span class="muted">(5 to 93 %)</span></td>' in page
+    assert "Exact McNemar test, p = 0.5." in page
+
+
+def test_every_picture_says_what_to_see() -> None:
+    page = render_report(context(), AnyPicture())
+    captions = re.findall(r"<figure><img [^>]+><figcaption>([^<]+)</figcaption></figure>", page)
+    assert len(captions) == page.count("<img ") == len(AnyPicture()) - 1  # without experiments
+    assert set(map(html.unescape, captions)) <= set(CAPTIONS.values())
 
 
 def test_the_stand_in_is_named_before_any_figure() -> None:
     page = render_report(context("gpt2-mini"), AnyPicture())
-    assert page.index("These are not GPT-2's figures") < page.index("93.8 %")
+    assert page.index("These are not GPT-2's figures") < page.index("At the threshold")
     assert "These are not GPT-2" not in render_report(context(), AnyPicture())
 
 
-def test_the_threshold_is_told_to_its_last_digit() -> None:
-    """Rounded, it may be below the very negative that it is to keep out."""
-    values = context()
-    values["calibration"]["threshold"]["value"] = 0.91523235
-    page = render_report(values, AnyPicture())
-    assert "above a probability of <strong>0.91523235</strong>" in page
+def test_three_classes_have_no_threshold_and_a_line_each() -> None:
+    values = context(labels=("ham", "news", "spam"))
+    values["calibration"]["calibration"]["of"] = "probability of the predicted class"
+    text = text_of(render_report(values, AnyPicture()))
+    assert "At the threshold" not in text
+    assert "Of 1,000 messages, where the most probable class decides: Of 800 ham, 792 are" in text
+    assert "Of 200 spam, 150 are recognised (120 to 170); the others are taken for another" in text
+    assert "from 400 ham, 400 news and 100 spam of test and hold-out" in text
+    assert "There are more than two classes, so no threshold is chosen" in text
+    assert "The probability of the predicted class is off by 5.0 % on average on test" in text
 
 
-def test_three_classes_have_no_threshold() -> None:
-    values = context()
-    del values["calibration"]["threshold"]
-    del values["calibration"]["at_threshold"]
-    assert "flags from a probability" not in render_report(values, AnyPicture())
+@pytest.mark.parametrize(
+    ("labels", "title", "sentence"),
+    [
+        (("ham", "spam"), "Spam of own.csv", "150 spam are caught (120 to 170) and 8 ham are bl"),
+        (("no", "yes"), "Messages of own.csv", "150 yes are found (120 to 170) and 8 no are taken"
+         " for yes (4 to 16)."),
+    ],
+)  # fmt: skip
+def test_the_words_are_those_of_the_data(
+    labels: tuple[str, ...], title: str, sentence: str
+) -> None:
+    text = text_of(render_report(context(labels=labels, path="data/own.csv"), AnyPicture()))
+    assert text.startswith(f"{title}, classified by")
+    assert sentence in text
+    assert "SMS" not in text
+
+
+def test_experiments_of_other_messages_are_not_shown() -> None:
+    collection = {"experiment": "of the collection"}
+    own = {"experiment": "own", "messages": "own.csv"}
+    assert of_these_messages([collection, own], context()["params"]) == [collection]
+    assert of_these_messages([collection, own], context(path="own.csv")["params"]) == [own]
+    assert 'id="experiments"' not in render_report(context(), AnyPicture())
 
 
 def test_the_leak_is_told_in_points() -> None:
@@ -140,10 +220,10 @@ def test_the_leak_is_told_in_points() -> None:
     assert re.findall(r"[+-][0-9.]+ points", page) == ["+1.5 points"]
     assert "<code>book</code> classifies 97.0 % of all test messages" in page
     assert "95.5 % of those whose text is not in its training set" in page
-    assert page.count("<td>7.00</td>") == 3 * len(shares)  # train, validation, published
-    assert page.count("<td>7.0</td>") == len(shares)  # seconds
-    assert "<td>97.00</td><td>95.50</td>" in page
-    assert "<td>92.00</td><td></td>" in page
+    assert page.count("<td>7.0</td>") == 3 * len(shares)  # train, validation, published
+    assert page.count("<td>7</td>") == 3 * len(shares)  # seconds, parameters, new features
+    assert "<td>97.0</td><td>95.5</td>" in page
+    assert "<td>92.0</td><td></td>" in page
 
 
 def test_a_size_that_was_not_fetched_has_its_published_figure_alone() -> None:
@@ -167,12 +247,13 @@ def test_a_size_that_was_not_fetched_has_its_published_figure_alone() -> None:
 
 
 def test_a_class_named_total_or_as_html_is_shown_as_text() -> None:
-    values, labels = context(), ["total", "</script><b>spam</b>"]
-    values["gpt2"]["labels"] = values["calibration"]["labels"] = labels
+    labels = ["total", "</script><b>spam</b>"]
+    values = context(labels=tuple(labels))
     counts = {"total": 17, "total (class)": 8, labels[1]: 9}
     values["data"] |= {"messages": counts, "splits": {"test": counts}}
     page = render_report(values, AnyPicture())
     assert "<b>spam</b>" not in page
+    assert "<strong>150 &lt;/script&gt;&lt;b&gt;spam&lt;/b&gt; are found</strong>" in page
     assert "<td>test</td><td>8</td><td>9</td><td>17</td>" in page
 
 

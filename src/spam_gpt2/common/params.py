@@ -177,6 +177,7 @@ class Baseline(Section):
 
 class Calibrate(Section):
     false_positive_rate: Annotated[Float, Field(ge=0, lt=1)]
+    positive_share: Annotated[Float, Field(ge=0.0001, le=0.9999)] | None
     bins: Annotated[int, Field(ge=2, le=1000)]
 
 

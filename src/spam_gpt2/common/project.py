@@ -9,6 +9,7 @@ from pathlib import Path
 from spam_gpt2.common.commands import execute
 from spam_gpt2.common.files import InputError
 
+COLLECTION_PATH = "data/raw/SMSSpamCollection"  # the messages that are not the user's own
 CLONED_FROM = "SPAM_GPT2_PROJECT"  # the environment variable that names it in a clone
 
 

@@ -48,20 +48,29 @@ class Comparison:
         differing = self.only_first + self.only_second
         return float(stats.binomtest(self.only_first, differing).pvalue) if differing else 1.0
 
-    def figures(self, split: str, first: str, second: str) -> dict[str, Any]:
-        """Counts, difference and p-value, and a summary in plain words.
+    def verdict(self, split: str, first: str, second: str, confidence: float) -> str:
+        """Whether one of the two is better, in one sentence.
 
         Args:
             split, first, second: names of the messages and of the classifiers.
+            confidence: of the test; 0.95 calls a difference shown when its p-value is below 0.05.
         """
+        total, alone = int(self.table.sum()), (self.only_first, self.only_second)
+        counts = (
+            f"only {first} is right about {alone[0]:,} of them, only {second} about {alone[1]:,}."
+        )
+        if self.p_value >= 1 - confidence:
+            start = f"No difference between {first} and {second} can be shown"
+        else:
+            better, worse = (first, second) if alone[0] > alone[1] else (second, first)
+            start = f"{better[0].upper()}{better[1:]} is better than {worse}"
+        return f"{start} on {total:,} {split} messages: {counts}"
+
+    def figures(self, split: str, first: str, second: str, confidence: float) -> dict[str, Any]:
+        """Counts, difference and p-value, and the verdict; arguments as there."""
         return {
             **vars(self),
             "accuracy_difference": round(self.accuracy_difference, 6),
             "p_value": round(self.p_value, 6),
-            "summary": (
-                f"Of {self.table.sum()} {split} messages, only {first} is right about "
-                f"{self.only_first} and only {second} about {self.only_second}. Were both equally "
-                f"good, chance would divide these at least as unevenly with probability "
-                f"{self.p_value:.2g} (exact McNemar test)."
-            ),
+            "summary": self.verdict(split, first, second, confidence),
         }

@@ -12,6 +12,7 @@ from spam_gpt2.common.files import InputError, read_csv, write_csv, write_json
 from spam_gpt2.common.nested import class_keys
 from spam_gpt2.common.params import Evaluate
 from spam_gpt2.common.text import plot_text
+from spam_gpt2.evaluation.intervals import share_interval
 from spam_gpt2.evaluation.metrics import (
     classification_metrics,
     confidence_intervals,
@@ -19,7 +20,6 @@ from spam_gpt2.evaluation.metrics import (
     false_positive_rate,
     precision_recall_points,
     roc_points,
-    share_interval,
 )
 from spam_gpt2.figures.charts import save_curves
 from spam_gpt2.figures.confusion import save_confusion_matrix

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from sklearn import metrics as sk
+
+from spam_gpt2.evaluation.intervals import (
+    auc_interval,
+    bootstrap_mean_interval,
+    f1_interval,
+    mean_interval,
+    share_interval,
+)
 
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -46,83 +54,46 @@ def confidence_intervals(
 ) -> dict[str, list[float]]:
     """Lower and upper bound of each of `classification_metrics`.
 
-    Accuracy is a share of N messages: Wilson's score interval (Wilson 1927). The others: bootstrap
-    percentiles over the messages, resampled within each class (Efron & Tibshirani 1993, ch. 13).
+    The shares have Wilson's interval, F1 and ROC AUC what comes of it (`intervals.py`), so that 36
+    of 36 has a width, too; a macro average has its classes' together. The loss has bootstrap
+    percentiles, which have no width where all messages of each class have the same loss.
     """
-    random = np.random.default_rng(seed)
-    members = [np.flatnonzero(labels == k) for k in np.unique(labels)]
-    resample = _Resampling(labels, probabilities)
-    drawn = [
-        resample.figures(np.concatenate([random.choice(m, len(m)) for m in members]))
-        for _ in range(resamples)
-    ]
-    tail = 50 * (1 - confidence)
-    intervals = {}
-    for name in drawn[0]:
-        bounds = np.percentile([figures[name] for figures in drawn], [tail, 100 - tail])
-        intervals[name] = [round(float(bound), 6) for bound in bounds]
-    right = int((probabilities.argmax(1) == labels).sum())
-    return {"accuracy": share_interval(right, len(labels), confidence)} | intervals
+    n_classes = probabilities.shape[1]
+    counts = confusion(labels, probabilities, n_classes)
+    of_interest = [1] if n_classes == 2 else range(n_classes)
+    rows = [_class_figures(counts, labels, probabilities, k, confidence) for k in of_interest]
+    intervals = {"accuracy": share_interval(counts.trace(), counts.sum(), confidence)}
+    for name in rows[0]:
+        values, bounds = zip(*(row[name] for row in rows), strict=True)
+        # A mistake is in the F1 and the ROC AUC of two classes: its own, and the one predicted.
+        shared = 2 if name in ("f1", "roc_auc") and len(rows) > 1 else 1
+        intervals[name] = np.clip(mean_interval(values, bounds, shared), 0, 1)
+    tiny = np.finfo(probabilities.dtype).eps  # where scikit-learn clips, too
+    losses = -np.log(probabilities[np.arange(len(labels)), labels].clip(tiny, 1 - tiny))
+    drawn = {"confidence": confidence, "resamples": resamples, "seed": seed}
+    intervals["loss"] = bootstrap_mean_interval(losses, labels, **drawn)
+    return {name: [round(float(b), 6) for b in bounds] for name, bounds in intervals.items()}
 
 
-class _Resampling:
-    """What `classification_metrics` gives but accuracy, for resamples of the same messages.
-
-    Scikit-learn takes milliseconds a resample, nearly all of them to check its arguments. ROC AUC
-    is computed from ranks (Mann & Whitney 1947): each class's probabilities are sorted once, and a
-    resample only counts how often each message was drawn.
-    """
-
-    def __init__(self, labels: np.ndarray, probabilities: np.ndarray) -> None:
-        """Labels (N,) and probabilities (N, K), as in `classification_metrics`."""
-        self.labels, self.n_classes = labels, probabilities.shape[1]
-        self.predicted = probabilities.argmax(1)
-        self.of_interest = [1] if self.n_classes == 2 else list(range(self.n_classes))
-        tiny = np.finfo(probabilities.dtype).eps  # where scikit-learn clips, too
-        own = probabilities[np.arange(len(labels)), labels]
-        self.log_own = np.log(own.clip(tiny, 1 - tiny))
-        self.orders, self.bounds = [], []
-        for k in self.of_interest:
-            order = probabilities[:, k].argsort()
-            sorted_ = probabilities[order, k]
-            mine = own[labels == k]
-            self.orders.append(order)
-            # Where the messages of the class's own begin and end among those of the same value.
-            self.bounds.append([np.searchsorted(sorted_, mine, side) for side in ("left", "right")])
-
-    def figures(self, chosen: np.ndarray) -> dict[str, float]:
-        """Figures of the messages drawn, by their places, (N,)."""
-        labels, predicted, total = self.labels[chosen], self.predicted[chosen], len(chosen)
-        sizes = np.bincount(labels, minlength=self.n_classes)[self.of_interest]
-        flagged = np.bincount(predicted, minlength=self.n_classes)[self.of_interest]
-        right = labels[labels == predicted]
-        hits = np.bincount(right, minlength=self.n_classes)[self.of_interest]
-        drawn = np.bincount(chosen, minlength=len(self.labels))
-        ranks = np.array([self._rank_sum(i, drawn) for i in range(len(self.of_interest))])
-        auc = (ranks - sizes * (sizes + 1) / 2) / (sizes * (total - sizes))
-        columns = (hits / np.maximum(flagged, 1), hits / sizes, 2 * hits / (flagged + sizes), auc)
-        precision, recall, f1, roc_auc = np.mean(np.stack(columns, axis=1), axis=0)
-        loss = -self.log_own[chosen].mean()
-        return {
-            "precision": precision,
-            "recall": recall,
-            "f1": f1,
-            "roc_auc": roc_auc,
-            "loss": loss,
-        }
-
-    def _rank_sum(self, i: int, drawn: np.ndarray) -> float:
-        """Sum of the mean ranks of a class's own messages, each as often as it was drawn."""
-        below = np.concatenate([[0], drawn[self.orders[i]].cumsum()])
-        left, right = self.bounds[i]
-        ranks = (below[left] + below[right] + 1) / 2
-        return float(drawn[self.labels == self.of_interest[i]] @ ranks)
-
-
-def share_interval(count: int, total: int, confidence: float) -> list[float]:
-    """Wilson's score interval of a share."""
-    interval = stats.binomtest(count, total).proportion_ci(confidence, method="wilson")
-    return [round(float(interval.low), 6), round(float(interval.high), 6)]
+def _class_figures(
+    counts: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, k: int, confidence: float
+) -> dict[str, tuple[float, Sequence[float]]]:
+    """Precision, recall, F1 and ROC AUC of a class against the rest, and the bounds of each."""
+    hits, flagged, positives = (int(n) for n in (counts[k, k], counts[:, k].sum(), counts[k].sum()))
+    auc = float(sk.roc_auc_score(labels == k, probabilities[:, k]))
+    return {
+        # Without a flagged message nothing is known.
+        "precision": (
+            hits / max(flagged, 1),
+            share_interval(hits, flagged, confidence) if flagged else [0, 1],
+        ),
+        "recall": (hits / positives, share_interval(hits, positives, confidence)),
+        "f1": (
+            2 * hits / (flagged + positives),
+            f1_interval(hits, flagged, positives, confidence),
+        ),
+        "roc_auc": (auc, auc_interval(auc, positives, len(labels) - positives, confidence)),
+    }
 
 
 def false_positive_rate(

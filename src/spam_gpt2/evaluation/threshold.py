@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from decimal import ROUND_CEILING, Decimal
+from math import ceil, floor, log10
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
-from spam_gpt2.evaluation.metrics import share_interval
+from spam_gpt2.evaluation.intervals import share_interval
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,53 @@ def choose_threshold(
     allowed = int((rates <= false_positive_rate).sum())
     value = float(negatives[allowed]) if allowed < len(negatives) else 0.0
     return Threshold(value, len(negatives), allowed)
+
+
+def short(threshold: Threshold, digits: int = 3) -> Threshold:
+    """The threshold at a value that people can type: of it, or of 1 less it, so many digits.
+
+    It is rounded up: below the value would be the very negative that it is to keep out.
+    """
+    value = threshold.value
+    if not 0 < value < 1:
+        return threshold
+    places = min(20, digits - 1 - floor(log10(min(value, 1 - value))))
+    rounded = Decimal(repr(value)).quantize(Decimal(1).scaleb(-places), ROUND_CEILING)
+    return replace(threshold, value=float(rounded))
+
+
+def negatives_needed(false_positive_rate: float, confidence: float) -> int | None:
+    """How many negatives, none of them above the threshold, show that the rate is no higher.
+
+    That is, Wilson's upper bound is at most the rate. None where the rate is 0 or next to it, which
+    no number of them shows.
+    """
+    if false_positive_rate < 1e-9:
+        return None
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    return ceil(z * z * (1 / false_positive_rate - 1))
+
+
+def operating_points(
+    splits: dict[str, tuple[np.ndarray, np.ndarray]], false_positive_rate: float, confidence: float
+) -> dict[str, Any]:
+    """The threshold that validation gives, and all splits' figures with it and without.
+
+    Args:
+        splits: classes (N,), the second of two being the positive, and probabilities (N, 2) of each
+            split; one without messages is left out.
+    """
+    actual, probabilities = splits["validation"]
+    threshold = short(choose_threshold(actual == 1, probabilities[:, 1], false_positive_rate))
+    needed = negatives_needed(false_positive_rate, confidence)
+    found: dict[str, Any] = {"threshold": asdict(threshold) | {"negatives_needed": needed}}
+    for name, value in (("at_threshold", threshold.value), ("argmax", 0.5)):
+        found[name] = {
+            split: decision_figures(actual == 1, p[:, 1] > value, confidence)
+            for split, (actual, p) in splits.items()
+            if len(actual)  # nothing may be left over for the hold-out
+        }
+    return found
 
 
 def decision_counts(is_positive: np.ndarray, taken: np.ndarray) -> dict[str, tuple[int, int]]:

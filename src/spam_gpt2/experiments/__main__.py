@@ -146,7 +146,7 @@ def report(every: list[Experiment], chosen: list[Experiment]) -> None:
     names = {experiment.name for experiment in chosen}
     shown = frame([row for row in rows if row.experiment.name in names])
     if len(shown):
-        print(markdown(shown.drop(columns=["about"])))
+        print(markdown(shown.drop(columns=["about", "messages"])))
     say(f"The table of all: {TABLE_PATH}, .csv and .png")
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from spam_gpt2.common.files import write_csv, write_text
 from spam_gpt2.common.markdown import table
+from spam_gpt2.common.project import COLLECTION_PATH
 from spam_gpt2.experiments.runner import Results, Run
 from spam_gpt2.experiments.spec import Experiment
 from spam_gpt2.figures.charts import save_dots
@@ -70,6 +71,7 @@ def _cells(row: Row) -> dict[str, object]:
         cells[f"published {split} %"] = getattr(published, split) if published else None
     cells["published minutes"] = published.minutes if published else None
     cells["commit"] = row.commit
+    cells["messages"] = row.results.messages
     return cells
 
 
@@ -81,7 +83,10 @@ def merge(fresh: pd.DataFrame, path: Path, order: list[str]) -> pd.DataFrame:
     every = [fresh]
     if path.with_suffix(".csv").is_file():
         earlier = pd.read_csv(path.with_suffix(".csv"), dtype={"commit": str})
-        if list(earlier.columns) == list(fresh.columns):  # else of another version
+        if "messages" not in earlier:  # before they were named, they were these
+            earlier["messages"] = COLLECTION_PATH
+        if set(earlier.columns) == set(fresh.columns):  # else of another version
+            earlier = earlier[list(fresh.columns)]
             every.append(_blank(earlier[~earlier["experiment"].isin(fresh["experiment"])]))
     merged = pd.concat([rows.astype(object) for rows in every])
     merged = merged[merged["experiment"].isin(order)]
@@ -108,7 +113,8 @@ def write_table(rows: list[Row], order: list[str], path: Path = TABLE_PATH) -> N
     """
     whole = merge(frame(rows), path, order)
     write_csv(path.with_suffix(".csv"), whole)
-    write_text(path, f"# Experiments\n\n{note(whole)}\n\n{markdown(whole)}\n")
+    shown = markdown(whole if whole["messages"].nunique() > 1 else whole.drop(columns="messages"))
+    write_text(path, f"# Experiments\n\n{note(whole)}\n\n{shown}\n")
     save_dots(
         path.with_suffix(".png"), picture_names(whole), picture_series(whole),
         title="Accuracy on test", x="per cent",

@@ -16,7 +16,7 @@ import yaml
 from spam_gpt2.common.commands import execute, git
 from spam_gpt2.common.files import InputError, read_json, write_json, write_text
 from spam_gpt2.common.params import PARAMS_PATH, check_params
-from spam_gpt2.common.project import CLONED_FROM
+from spam_gpt2.common.project import CLONED_FROM, COLLECTION_PATH
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.yaml_files import read_yaml
 from spam_gpt2.experiments.clones import fetch_references
@@ -47,6 +47,7 @@ class Results:
 
     gpt2: dict[str, Any]  # metrics/gpt2.json
     training: dict[str, Any]  # metrics/training.json
+    messages: str = COLLECTION_PATH  # prepare.path
 
 
 def command(experiment: Experiment, *options: str) -> list[str]:
@@ -133,11 +134,12 @@ def _references() -> str:
 
 
 def read_results(commit: str) -> Results:
-    """Metrics out of an experiment's commit."""
+    """Metrics out of an experiment's commit, and which messages they are of."""
     gpt2, training = (
         json.loads(_git("show", f"{commit}:metrics/{name}.json")) for name in ("gpt2", "training")
     )
-    return Results(gpt2, training)
+    params = yaml.safe_load(_git("show", f"{commit}:{PARAMS_PATH}"))
+    return Results(gpt2, training, without_secrets(params["prepare"]["path"]))
 
 
 def load_record() -> dict[str, Run]:

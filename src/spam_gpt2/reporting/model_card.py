@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,8 +9,10 @@ import yaml
 from spam_gpt2.common.markdown import code, escape, table
 from spam_gpt2.common.nested import class_keys
 from spam_gpt2.common.secrets import without_secrets
-from spam_gpt2.common.text import one_line
+from spam_gpt2.reporting.decision import basis, lead
+from spam_gpt2.reporting.numbers import decimals, interval, percent
 from spam_gpt2.reporting.summary import FIGURES, STAND_IN
+from spam_gpt2.reporting.words import Words, words
 
 COLLECTION = "https://archive.ics.uci.edu/dataset/228/sms+spam+collection"
 # Of OpenAI's code and weights; the stand-in's text has licences of its own.
@@ -24,32 +25,62 @@ def model_card(
     holdout: dict[str, Any],
     data: dict[str, Any],
     training: dict[str, Any],
+    calibration: dict[str, Any],
+    comparison: dict[str, Any],
     params: dict[str, Any],
 ) -> str:
     """The card, from what the metrics files hold and all parameters."""
+    named = words(gpt2["labels"], params)
     sections = [
-        _head(gpt2, params),
-        f"# SMS spam classifier on {gpt2['weights']}\n\n{_what(gpt2, training, params)}",
-        f"## Use\n\n{_use(gpt2['labels'])}",
+        _head(gpt2, params, named),
+        f"# {escape(named.title)}, classified by {gpt2['weights']}",
+        *_decision(calibration, comparison, data, params, named),
+        f"## Model\n\n{_what(gpt2, training, params, named)}",
+        f"## Use\n\n{_use(gpt2['labels'], named)}",
         f"## Results\n\n{_results(gpt2, baseline, holdout, data, params)}",
-        f"## Data\n\n{_data(data, gpt2['labels'], params)}",
-        f"## Limits\n\n{_limits(gpt2['weights'], params['prepare']['balance'])}",
-        f"## Licences\n\n{_licences(gpt2['weights'], params)}",
+        f"## Data\n\n{_data(data, gpt2['labels'], params, named)}",
+        f"## Limits\n\n{_limits(gpt2['weights'], params['prepare']['balance'], named)}",
+        f"## Licences\n\n{_licences(gpt2['weights'], named)}",
     ]
+    if STAND_IN in gpt2["weights"]:
+        sections.insert(2, _stand_in())
     return "\n\n".join(sections) + "\n"
 
 
-def _head(gpt2: dict[str, Any], params: dict[str, Any]) -> str:
+def markdown(template: str, **parts: str) -> str:
+    """A template with its parts, which are no markup whatever they hold."""
+    return template.format(**{name: escape(part) for name, part in parts.items()})
+
+
+def _decision(
+    calibration: dict[str, Any],
+    comparison: dict[str, Any],
+    data: dict[str, Any],
+    params: dict[str, Any],
+    named: Words,
+) -> list[str]:
+    """What becomes of 1,000 messages, what that rests on, and whether the baseline does as well."""
+    sentences = lead(calibration, named, markdown)
+    if len(sentences) > 1:
+        sentences = ["Of 1,000 messages:", "\n".join(f"- {sentence}" for sentence in sentences)]
+    rests_on = basis(calibration, data, params, markdown)
+    return [*sentences, rests_on, escape(comparison["test"]["summary"])]
+
+
+def _head(gpt2: dict[str, Any], params: dict[str, Any], named: Words) -> str:
     """The head as the Hugging Face hub defines it, `model-index` included."""
     metrics = [
         {"type": name, "value": gpt2["test"][name], "name": f"test {name}"}
         for name in ("accuracy", "precision", "recall", "f1", "roc_auc")
     ]
+    of_weights = "other" if STAND_IN in gpt2["weights"] else LICENCE
+    about = ["spam"] * (named.is_collection or named.is_filter) + ["sms"] * named.is_collection
+    test_set = f"{named.source}, test split of seed {params['prepare']['seed']}"
     head = {
-        "language": "en",
-        "license": "other" if STAND_IN in gpt2["weights"] else LICENCE,
+        **({"language": "en"} if named.is_collection else {}),
+        "license": of_weights if named.is_collection else "unknown",
         "pipeline_tag": "text-classification",
-        "tags": ["spam", "sms", "gpt2", "pytorch"],
+        "tags": [*about, "gpt2", "pytorch"],
         "metrics": ["accuracy", "precision", "recall", "f1", "roc_auc"],
         "model-index": [
             {
@@ -57,30 +88,30 @@ def _head(gpt2: dict[str, Any], params: dict[str, Any]) -> str:
                 "results": [
                     {
                         "task": {"type": "text-classification"},
-                        "dataset": {"name": _messages_name(params), "type": "sms"},
+                        "dataset": {
+                            "name": test_set,
+                            "type": "sms" if named.is_collection else "own",
+                        },
                         "metrics": metrics,
                     }
                 ],
             }
         ],
     }
-    if _is_collection(params):
+    if named.is_collection:
         head["datasets"] = ["ucirvine/sms_spam"]
     if gpt2["weights"] == "gpt2-124M":
         head["base_model"] = "openai-community/gpt2"
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---"
 
 
-def _messages_name(params: dict[str, Any]) -> str:
-    path = without_secrets(params["prepare"]["path"])
-    messages = "SMS Spam Collection" if _is_collection(params) else one_line(Path(path).name)
-    return f"{messages}, test split of seed {params['prepare']['seed']}"
-
-
-def _what(gpt2: dict[str, Any], training: dict[str, Any], params: dict[str, Any]) -> str:
+def _what(
+    gpt2: dict[str, Any], training: dict[str, Any], params: dict[str, Any], named: Words
+) -> str:
     finetune, classifier = params["finetune"], params["classifier"]
-    text = (
-        f"GPT-2 with a classification head, fine-tuned on text messages ({finetune['trainable']}, "
+    return (
+        f"GPT-2 with a classification head, fine-tuned on {escape(named.messages)} "
+        f"({finetune['trainable']}, "
         f"{training['trainable_parameters']:,} parameters trained; {classifier['position']} "
         f"decides; learning rate {finetune['learning_rate']:g}, {finetune['epochs']} epochs, "
         f"batches of {finetune['batch_size']}, seed {finetune['seed']}; on {training['device']}, "
@@ -88,24 +119,24 @@ def _what(gpt2: dict[str, Any], training: dict[str, Any], params: dict[str, Any]
         f"- weights: {gpt2['weights']}, SHA-256 `{gpt2['weights_sha256']}`\n"
         f"- classes: {', '.join(map(escape, gpt2['labels']))}"
     )
-    if STAND_IN in gpt2["weights"]:
-        text += (
-            f"\n\n> **{STAND_IN} is not GPT-2.** It is a small stand-in that shows that the "
-            "pipeline works where OpenAI's files cannot be fetched. Do not publish this as a GPT-2 "
-            "model."
-        )
-    return text
 
 
-def _use(labels: list[str]) -> str:
+def _stand_in() -> str:
     return (
-        "```console\n"
-        '$ python -m spam_gpt2 "You have won a £2000 prize, call now"\n'
-        "```\n\n"
-        "Meant for sorting short English text messages into "
-        f"{' and '.join(map(escape, labels))}, for teaching "
-        "and for comparing ways of fine-tuning. Not meant to delete messages that nobody looks at, "
-        "to judge people, or for e-mail and other languages, on which it was never tested."
+        f"> **{STAND_IN} is not GPT-2.** It is a small stand-in that shows that the pipeline works "
+        "where OpenAI's files cannot be fetched. Do not publish this as a GPT-2 model."
+    )
+
+
+def _use(labels: list[str], named: Words) -> str:
+    kind, never = "messages like these", "for messages of another kind or language"
+    if named.is_collection:
+        kind, never = "short English text messages", "for e-mail and other languages"
+    return (
+        f'```console\n$ python -m spam_gpt2 "{named.example}"\n```\n\n'
+        f"Meant for sorting {kind} into {' and '.join(map(escape, labels))}, for teaching and for "
+        "comparing ways of fine-tuning. Not meant to delete messages that nobody looks at, to "
+        f"judge people, or {never}, on which it was never tested."
     )
 
 
@@ -129,28 +160,30 @@ def _results(
     )
     for label, rate in holdout.items():
         if isinstance(rate, dict):
-            low, high = rate["interval"]
             text += (
                 f"\n\nOf {rate['messages']:,} further {escape(label)} messages, "
-                f"{rate['false_positive_rate']:.1%} are taken for another class "
-                f"({low:.1%} to {high:.1%})."
+                f"{percent(rate['false_positive_rate'], decimals(rate['interval']))} are taken for "
+                f"another class ({interval(rate['interval'])}), where the more probable class "
+                "decides, as in this table."
             )
     return text
 
 
 def _figure(side: dict[str, Any], name: str) -> list[str]:
-    low, high = side["test_intervals"][name]
-    return [f"{side['test'][name]:.3f}", f"{low:.3f} to {high:.3f}"]
+    value, bounds = side["test"][name], side["test_intervals"][name]
+    if name == "loss":
+        return [f"{value:.2f}", "{:.2f} to {:.2f}".format(*bounds)]
+    return [percent(value, decimals(bounds)), interval(bounds)]
 
 
-def _data(data: dict[str, Any], labels: list[str], params: dict[str, Any]) -> str:
+def _data(data: dict[str, Any], labels: list[str], params: dict[str, Any], named: Words) -> str:
     keys = class_keys(labels, ["total"])
     rows = [
         [name, *(f"{counts[key]:,}" for key in keys), f"{counts['total']:,}"]
         for name, counts in data["splits"].items()
     ]
     source = code(without_secrets(params["prepare"]["path"]))
-    if _is_collection(params):
+    if named.is_collection:
         source = (
             f"[SMS Spam Collection]({COLLECTION}) (Almeida, Hidalgo, Yamakami 2011): English and "
             "Singaporean messages of the 2000s"
@@ -160,14 +193,11 @@ def _data(data: dict[str, Any], labels: list[str], params: dict[str, Any]) -> st
     return f"{source}, {total}.\n\n{table(['split', *map(escape, labels), 'all'], rows)}"
 
 
-def _is_collection(params: dict[str, Any]) -> bool:
-    return params["prepare"]["path"] == "data/raw/SMSSpamCollection"
-
-
-def _limits(weights: str, is_balanced: bool) -> str:
+def _limits(weights: str, is_balanced: bool, named: Words) -> str:
     classes = "as many messages of each class" if is_balanced else "each class as often as above"
     lines = [
-        "Spam changes; what came up after these messages were collected is unknown to this model.",
+        f"{'Spam changes' if named.is_filter else 'Messages change'}; what came up after these "
+        "messages were collected is unknown to this model.",
         f"It was trained on {classes}: where one is rarer, look at the rate of false positives "
         "before you rely on its probabilities.",
         "Unusual spelling, such as look-alike letters or all capitals, changes its answers; "
@@ -179,11 +209,15 @@ def _limits(weights: str, is_balanced: bool) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _licences(weights: str, params: dict[str, Any]) -> str:
+def _licences(weights: str, named: Words) -> str:
     lines = [f"{weights}: OpenAI, modified MIT licence"]
     if STAND_IN in weights:
         text = "WikiText-2 (CC BY-SA 3.0) and Tatoeba (CC BY 2.0 FR)"
         lines = [f"{weights}: trained from nothing on {text}"]
-    if _is_collection(params):
+    if named.is_collection:
         lines.append("SMS Spam Collection: CC BY 4.0")
+    else:
+        lines.append(
+            f"{escape(named.source)}: not known here; state it before you share this model"
+        )
     return "\n".join(f"- {line}" for line in lines)

@@ -12,6 +12,7 @@ from spam_gpt2.common.console import one_line_errors, say
 from spam_gpt2.common.files import InputError, write_text
 from spam_gpt2.common.markdown import code, escape, fit, table, warning
 from spam_gpt2.figures.confusion import save_confusion_matrix
+from spam_gpt2.reporting.movements import movements_section
 from spam_gpt2.reporting.pr_sections import (
     NOTHING,
     SIDES,
@@ -35,6 +36,7 @@ def report(before: Results, after: Results) -> list[str]:
     pairs = [
         Pair(stem, before.metrics.get(stem, {}), after.metrics.get(stem, {})) for stem in stems
     ]
+    moved = movements_section([movement for pair in pairs for movement in pair.movements])
     tests = figures_section(pairs, same_test_set(before, after))
     parameters = parameters_section(before, after)
     matrices = confusion_matrices(pairs)
@@ -46,8 +48,7 @@ def report(before: Results, after: Results) -> list[str]:
     return [
         "## What this changes in the results",
         *warnings(before, after),
-        sides_section(before, after),
-        *filter(None, changes),
+        *filter(None, [moved, sides_section(before, after), *changes]),
     ]
 
 

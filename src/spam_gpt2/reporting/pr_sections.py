@@ -6,7 +6,6 @@ import html
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import hypot
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,11 @@ from spam_gpt2.common.markdown import code, details, escape, table
 from spam_gpt2.common.nested import flat
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import one_line
-from spam_gpt2.evaluation.metrics import share_interval
+from spam_gpt2.evaluation.intervals import difference_interval, share_interval
+from spam_gpt2.reporting.movements import CONFIDENCE, NOISE, Movement, judgement, movements
 from spam_gpt2.reporting.revisions import ABSENT, Results
 from spam_gpt2.reporting.summary import FIGURES
 
-CONFIDENCE = 0.95
-HIGHER_IS_BETTER = ("accuracy", "precision", "recall", "f1", "roc_auc")
-LOWER_IS_BETTER = ("loss", "false_positives", "false_positive_rate", "calibration_error")
 NOTHING = "–"
 SIDES = ("before", "after")
 Metrics = dict[str, Any]
@@ -56,6 +53,17 @@ class Pair:
             after if isinstance(after, dict) else {},
         )
 
+    @property
+    def movements(self) -> list[Movement]:
+        """The figures with an interval that are not the same on both sides."""
+        is_model = "test" in self.before or "test" in self.after
+        return movements(self.title if is_model else escape(self.stem), *self.sides)
+
+    @property
+    def noise(self) -> set[str]:
+        """Keys of those that chance may explain."""
+        return {movement.key for movement in self.movements if movement.is_noise}
+
     def matrices(self, split: str) -> tuple[Counts | None, Counts | None]:
         """Confusion matrices of a split, None where it is missing."""
         before, after = self.part("confusion")
@@ -69,7 +77,11 @@ def figures_section(pairs: list[Pair], same_test_set: bool | None) -> str:
         figures, (old, new) = pair.part("test"), pair.matrices("test")
         if any("accuracy" in side for side in figures) and (changed_keys(*figures) or old != new):
             sentences.append(f"**{pair.title}**: {verdict(old, new)}")
-            rows += [[f"{pair.title}: {name}", *comparison(name, *figures)] for name in FIGURES]
+            noise = pair.noise
+            rows += [
+                [f"{pair.title}: {name}", *comparison(name, *figures, f"test.{name}" in noise)]
+                for name in FIGURES
+            ]
     if not rows:
         return ""
     figures_table = table(["test set", *SIDES, "change"], rows)
@@ -82,7 +94,8 @@ def verdict(before: Counts | None, after: Counts | None) -> str:
         return "without the test set's counts on both sides, nothing tells a change from chance."
     (right, total), (right_now, total_now) = right_of(before), right_of(after)
     share, share_now = right / total, right_now / total_now
-    low, high = difference_interval(before, after)
+    bounds = [share_interval(*pair, CONFIDENCE) for pair in map(right_of, (before, after))]
+    low, high = difference_interval(share, bounds[0], share_now, bounds[1])
     now = f"{share_now:.2%} ({right_now} of {total_now})"
     goes = f"{'rises' if share_now > share else 'falls'} from {share:.2%} ({right} of {total}) to"
     chance = low <= 0 <= high
@@ -91,23 +104,7 @@ def verdict(before: Counts | None, after: Counts | None) -> str:
         f"The difference, {100 * (share_now - share):+.2f} points, is "
         f"**{'not ' if chance else ''}larger than its {CONFIDENCE:.0%} interval**: "
         f"{100 * low:+.2f} to {100 * high:+.2f} {'contains' if chance else 'excludes'} 0, so that "
-        f"chance {'may' if chance else 'does not'} explain it."
-    )
-
-
-def difference_interval(before: Counts, after: Counts) -> tuple[float, float]:
-    """95 % interval of the accuracy after less the accuracy before, as shares.
-
-    Newcombe's score interval for the difference of two independent shares (1998, Statistics in
-    Medicine 17, 873-890, method 10).
-    """
-    (right, total), (right_now, total_now) = right_of(before), right_of(after)
-    share, share_now = right / total, right_now / total_now
-    low, high = share_interval(right, total, CONFIDENCE)
-    low_now, high_now = share_interval(right_now, total_now, CONFIDENCE)
-    return (
-        share_now - share - hypot(share_now - low_now, high - share),
-        share_now - share + hypot(high_now - share_now, share - low),
+        f"chance {'may explain it: noise' if chance else 'does not explain it'}."
     )
 
 
@@ -124,7 +121,7 @@ def method(same_test_set: bool | None) -> str:
         False: "As the test sets differ, that is all that can be compared.",
         None: "`dvc.lock` does not say whether both sides classify the same messages.",
     }
-    text = "Intervals are Newcombe's, for two independent samples (1998, method 10)."
+    text = "Intervals of a change are Newcombe's, for two independent samples (1998, method 10)."
     return f"<sub>{text} {worth[same_test_set]}</sub>"
 
 
@@ -194,7 +191,10 @@ def metrics_sections(pairs: list[Pair]) -> Iterator[str]:
     for pair in pairs:
         kept = ({k: v for k, v in side.items() if k != "confusion"} for side in pair.sides)
         old, new = (dict(flat(side)) for side in kept)
-        rows = [[code(key), *comparison(key, old, new)] for key in changed_keys(old, new)]
+        noise = pair.noise
+        rows = [
+            [code(key), *comparison(key, old, new, key in noise)] for key in changed_keys(old, new)
+        ]
         if rows:
             state = "" if old and new else " (new)" if new else " (gone)"
             file = html.escape(one_line(f"metrics/{pair.stem}.json"))
@@ -207,24 +207,16 @@ def changed_keys(before: Metrics, after: Metrics) -> list[str]:
     return [k for k in {**before, **after} if _shown(before.get(k)) != _shown(after.get(k))]
 
 
-def comparison(key: str, before: Metrics, after: Metrics) -> list[str]:
-    """Three cells: a metric before, after, and which way it goes, for better or worse."""
+def comparison(key: str, before: Metrics, after: Metrics, is_noise: bool) -> list[str]:
+    """Three cells: a metric before, after, and which way it goes, for better or worse, or noise."""
     old, new = before.get(key), after.get(key)
     cells = [_shown(old), _shown(new)]
     if cells[0] == cells[1]:
         return [*cells, "="]
     if not (_is_number(old) and _is_number(new)):
         return [*cells, ""]
-    rises = new > old
-    return [*cells, f"{'▲' if rises else '▼'} {_difference(old, new)}{_judgement(key, rises)}"]
-
-
-def _judgement(key: str, rises: bool) -> str:
-    if key.endswith(HIGHER_IS_BETTER):
-        return " better" if rises else " worse"
-    if key.endswith(LOWER_IS_BETTER):
-        return " worse" if rises else " better"
-    return ""
+    judged = NOISE if is_noise else judgement(key, new > old)
+    return [*cells, f"{'▲' if new > old else '▼'} {_difference(old, new)} {judged}".rstrip()]
 
 
 def _difference(old: float, new: float) -> str:
