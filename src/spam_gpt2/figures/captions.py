@@ -1,0 +1,42 @@
+"""What to see in each picture, in one sentence."""
+
+from __future__ import annotations
+
+_MODELS = {"gpt2": "classifier", "baseline": "baseline"}
+
+# By the picture's path below plots/ or reports/, without its ending.
+CAPTIONS = {
+    "compare/roc": "The nearer a curve comes to the upper left corner, the more of a class it "
+    "finds at the same false-positive rate; the dotted diagonal is chance.",
+    "compare/precision_recall": "The nearer a curve stays to the upper right corner, the fewer "
+    "false alarms it costs to find more of a class; the dotted line is chance.",
+    "compare/test": "Only the two cells off the diagonal tell the classifier from the baseline: "
+    "there, one is right and the other wrong.",
+    "calibrate/reliability": "Points on the diagonal are probabilities that come true as often as "
+    "they say; the bars below count the messages behind each point, and few mean little.",
+    "finetune/loss": "When the loss of validation rises while that of train still falls, the "
+    "classifier learns its training messages by heart.",
+    "finetune/accuracy": "The distance between the lines is what the classifier knows of its "
+    "training messages alone.",
+    "learning_curve/accuracy": "Where a line still rises at its right end, more labelled messages "
+    "would help; the bands reach from the worst to the best repeat.",
+    "robustness/robustness": "A bar that is shorter than the one on top shows what this way of "
+    "writing costs.",
+    "explain/tokens": "The longer a bar, the more the token spoke for the class that was "
+    "predicted, and wrongly so.",
+    "experiments": "Where intervals overlap widely, the test set is too small to tell which "
+    "experiment is better.",
+    "seeds": "The spread of the dots is what chance in the training alone does to the accuracy.",
+}
+CAPTIONS |= {
+    f"{folder}/confusion_{split}{ending}": f"{what} on the diagonal are right; every other cell is "
+    f"a kind of mistake that the {model} makes on {split}."
+    for folder, model in _MODELS.items()
+    for split in ("train", "validation", "test")
+    for ending, what in (("", "Messages"), ("_normalized", "Shares of each true class"))
+}
+CAPTIONS |= {
+    f"{folder}/{curve}": CAPTIONS[f"compare/{curve}"]
+    for folder in _MODELS
+    for curve in ("roc", "precision_recall")
+}
