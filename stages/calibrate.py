@@ -9,7 +9,8 @@ from spam_gpt2.common.params import Params, load_params
 from spam_gpt2.evaluation import calibration
 from spam_gpt2.evaluation.decisions import choose_threshold, decision_figures
 from spam_gpt2.evaluation.evaluation import label_ids, read_predictions
-from spam_gpt2.figures.charts import save_curves
+from spam_gpt2.figures.reliability import reliability_figure
+from spam_gpt2.figures.style import save
 
 import numpy as np
 
@@ -31,7 +32,9 @@ def main() -> None:
         of = f"probability of {labels[1]}"
     else:
         of = "probability of the predicted class; no threshold, since there are more than 2 classes"
-    metrics["calibration"] = {"of": of} | temperature_scaling(splits, params.calibrate.bins)
+    metrics["calibration"] = {"of": of} | temperature_scaling(
+        splits, labels, params, model["weights"]
+    )
     write_json(Path("metrics/calibration.json"), metrics)
 
 
@@ -55,21 +58,28 @@ def operating_point(splits: Splits, labels: list[str], params: Params) -> dict[s
     return found
 
 
-def temperature_scaling(splits: Splits, bins: int) -> dict[str, Any]:
+def temperature_scaling(
+    splits: Splits, labels: list[str], params: Params, weights: str
+) -> dict[str, Any]:
     """Figures as the probabilities are and with validation's temperature; the test's curves."""
     temperature = calibration.fit_temperature(*splits["validation"])
     found: dict[str, Any] = {"temperature": round(temperature, 6)}
-    curves = {"perfect": (np.array([0, 1]), np.array([0, 1]))}
+    tables, bins = {}, params.calibrate.bins
     for name, t in (("unscaled", 1.0), ("scaled", temperature)):
         found[name] = {}
         for split in ("validation", "test"):
             actual, scaled = splits[split][0], calibration.with_temperature(splits[split][1], t)
             found[name][split] = calibration.calibration_figures(actual, scaled, bins)
         table = calibration.reliability(actual, scaled, bins)
+        table = calibration.with_intervals(table, params.evaluate.confidence)
         write_csv(PLOTS_DIR / f"{name}.csv", table.round(6))
-        curves[f"{name}, T = {t:.2f}"] = table["probability"].to_numpy(), table["share"].to_numpy()
-    axes = {"x": "mean probability", "y": "share", "limits": (-0.02, 1.02)}
-    save_curves(PLOTS_DIR / "reliability.png", curves, title="Reliability, test", **axes)
+        tables[name if t == 1 else f"{name}, temperature {t:.2f}"] = table
+    of = labels[1] if len(labels) == 2 else "of the predicted class"
+    figure = reliability_figure(
+        tables, title="Reliability of the classifier (test)", x="mean probability in the bin",
+        y=f"share that is {of}", note=f"{weights}, {len(actual):,} messages",
+    )  # fmt: skip
+    save(figure, PLOTS_DIR / "reliability.png")
     return found
 
 

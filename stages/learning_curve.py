@@ -18,6 +18,7 @@ from spam_gpt2.evaluation.learning_curve import (
 )
 from spam_gpt2.features.features import load_features
 from spam_gpt2.figures.charts import save_curves
+from spam_gpt2.figures.style import BASELINE, CLASSIFIER
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.config import Origin
 
@@ -58,10 +59,17 @@ def write_results(runs: pd.DataFrame, origin: Origin) -> None:
     means = by_size[["gpt2", "baseline"]].mean().round(6)
     write_csv(PLOTS_DIR / "runs.csv", runs)
     write_csv(PLOTS_DIR / "accuracy.csv", means.reset_index())
-    names = {"gpt2": origin.name, "baseline": "baseline"}
-    curves = {name: (means.index.to_numpy(), means[m].to_numpy()) for m, name in names.items()}
-    axes = {"x": "training messages", "y": "test accuracy", "log_x": True}
-    save_curves(PLOTS_DIR / "accuracy.png", curves, title="Learning curve", **axes)
+    names = {"gpt2": CLASSIFIER, "baseline": BASELINE}
+    sizes, lowest, highest = means.index.to_numpy(), by_size.min(), by_size.max()
+    curves = {name: (sizes, means[m].to_numpy()) for m, name in names.items()}
+    bands = {n: (lowest[m].to_numpy(), highest[m].to_numpy()) for m, n in names.items()}
+    repeats = runs["repeat"].max()
+    note = f"{origin.name}, mean of {repeats} repeats" if repeats > 1 else origin.name
+    save_curves(
+        PLOTS_DIR / "accuracy.png", curves, title="Learning curve (test)", x="training messages",
+        y="accuracy", log_x=True, bands=bands if repeats > 1 else {},
+        note=f"{note}; bands from the worst to the best" if repeats > 1 else note,
+    )  # fmt: skip
     metrics = {"weights": origin.name, "weights_sha256": origin.sha256}
     for model in names:
         spread = by_size[model].agg(["mean", "min", "max"]).round(6)
