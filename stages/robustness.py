@@ -58,7 +58,7 @@ def write_plots(tables: dict[str, pd.DataFrame], weights: str) -> None:
         write_csv(PLOTS_DIR / f"{model}.csv", table.reset_index(names="writing"))
     gpt2, baseline = tables.values()
     panels = {
-        figure.replace("_", " "): pd.DataFrame(
+        figure.replace("false_positive", "false-positive").replace("_", " "): pd.DataFrame(
             {CLASSIFIER: gpt2[figure], BASELINE: baseline[figure]}
         ).rename(lambda writing: writing.replace("_", " "))
         for figure in gpt2

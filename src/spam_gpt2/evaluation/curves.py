@@ -38,7 +38,8 @@ def roc_curves(labels: np.ndarray, probabilities: np.ndarray, names: list[str]) 
     if len(curves) == 1:
         return curves
     xs = np.unique(np.concatenate([c.xs for c in curves]))
-    return [_average(curves, xs, [np.interp(xs, c.xs, c.ys) for c in curves], start=0.0), *curves]
+    heights = [np.interp(xs, c.xs, c.ys) for c in curves]
+    return [_average(curves, xs, heights, start=0.0), *curves]
 
 
 def precision_recall_curves(
@@ -56,9 +57,9 @@ def precision_recall_curves(
     curves = _each_class(curve, labels, probabilities, names)
     if len(curves) == 1:
         return curves
-    xs = np.unique(np.concatenate([c.xs for c in curves]))
+    xs = np.unique(np.concatenate([c.xs[c.xs > 0] for c in curves]))
     heights = [c.ys[np.searchsorted(c.xs, xs)] for c in curves]
-    return [_average(curves, xs, heights, start=1.0), *curves]
+    return [_average(curves, xs, heights), *curves]
 
 
 def _each_class(
@@ -68,11 +69,14 @@ def _each_class(
     return [Curve(names[k], *curve(labels == k, probabilities[:, k])) for k in classes]
 
 
-def _average(curves: list[Curve], xs: np.ndarray, heights: list[np.ndarray], start: float) -> Curve:
-    """The mean of curves at the same xs, from (0, start) on."""
+def _average(
+    curves: list[Curve], xs: np.ndarray, heights: list[np.ndarray], start: float | None = None
+) -> Curve:
+    """The mean of curves at the same xs, with a point before it at x = 0; as high as the first."""
     area = float(np.mean([curve.area for curve in curves]))
     ys = np.mean(heights, axis=0)
-    return Curve(AVERAGE, np.append(0.0, xs), np.append(start, ys), area, is_average=True)
+    ys = np.append(ys[0] if start is None else start, ys)
+    return Curve(AVERAGE, np.append(0.0, xs), ys, area, is_average=True)
 
 
 def curves_table(curves: list[Curve], kind: Kind) -> pd.DataFrame:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from spam_gpt2.figures.style import COLOURS, MARKS, drawable, line_style, new_figure, save
+from spam_gpt2.figures.style import (
+    COLOURS,
+    MARKS,
+    drawable,
+    line_style,
+    new_figure,
+    save,
+    shortened,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curve = tuple[np.ndarray, np.ndarray]  # x and y
-IN_A_ROW = 3  # panels of bars
+NAME = 24  # characters of a bar's name
 WIDE = 45  # characters of a legend; with more, each name has a line
 
 
@@ -51,7 +60,9 @@ def curves_figure(
         if bands and name in bands:
             axes.fill_between(xs, *bands[name], color=COLOURS[i % len(COLOURS)], alpha=0.18, lw=0)
     if all(np.issubdtype(xs.dtype, np.integer) for xs, _ in curves.values()):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 1.5
+        axes.xaxis.set_major_locator(
+            MaxNLocator(8, integer=True, steps=[1, 2, 5, 10])
+        )  # there is no epoch 1.5
     if log_x:
         _log_axis(axes, np.unique(np.concatenate([xs for xs, _ in curves.values()])))
     _legend(figure, axes)
@@ -69,6 +80,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
     handles, names = axes.get_legend_handles_labels()
     if handles:
         columns = 1 if len("".join(names)) > WIDE else len(names)
+        names = [textwrap.fill(drawable(name), 1.4 * WIDE) for name in names]
         figure.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=2.8)
 
 
@@ -78,26 +90,25 @@ def save_bars(path: Path, panels: dict[str, pd.DataFrame], **options: str) -> No
 
 
 def bars_figure(panels: dict[str, pd.DataFrame], *, title: str, note: str = "") -> Figure:
-    """Picture of horizontal bars with their values, panels side by side and three in a row.
+    """Picture of horizontal bars with their values, panels side by side.
 
     Args:
         panels: by what they show; a row of a table is a place on the y axis, named by the index,
             the first on top, and a column a series with its own colour.
         note: stands below the title.
     """
-    across = min(len(panels), IN_A_ROW)
-    rows = -(-len(panels) // IN_A_ROW)
-    tallest = max(table.size for table in panels.values())
-    figure = new_figure(
-        max(1.4 + 2.5 * across, 5.0), 0.5 + rows * (0.5 + 0.21 * max(tallest, 3)), title, note
-    )
     same = all(table.index.equals(next(iter(panels.values())).index) for table in panels.values())
+    across = len(panels) if same else min(len(panels), 2)  # else rows have names in each panel
+    rows = -(-len(panels) // across)
+    height = 0.5 + 0.21 * max(3, *(table.size for table in panels.values()))
+    width = 1.4 + (2.5 if same else 3.0) * across
+    figure = new_figure(max(width, 5.0), 0.5 + rows * height, title, note)
     grid = figure.subplots(rows, across, sharey=same, squeeze=False).ravel()
     for axes in grid[len(panels) :]:
         axes.remove()
     for axes, (name, table) in zip(grid, panels.items(), strict=False):
         _draw_bars(axes, table)
-        axes.set_xlabel(drawable(name))
+        axes.set_xlabel(shortened(name, NAME))
     if len(table.columns) > 1:
         _legend(figure, axes)
     return figure
@@ -110,7 +121,7 @@ def _draw_bars(axes: Axes, table: pd.DataFrame) -> None:
         colour = COLOURS[i % len(COLOURS)]
         bars = axes.barh(middle, table[column], height, label=column, color=colour, ec="white")
         axes.bar_label(bars, fmt="%.2f", padding=2, fontsize=7.5)
-    axes.set_yticks(places, [drawable(str(name)) for name in table.index])
+    axes.set_yticks(places, [shortened(str(name), NAME) for name in table.index])
     axes.set_ylim(max(len(table), 1) - 0.5, -0.5)
     axes.margins(x=0.16)  # room for the values
     axes.grid(visible=False, axis="y")

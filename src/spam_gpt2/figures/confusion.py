@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FixedLocator
 
-from spam_gpt2.figures.style import INK, drawable, new_figure, save
+from spam_gpt2.figures.style import INK, new_figure, save, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,7 @@ def confusion_figure(
     most = 100 if normalized else max(values.max(), 1)
     axes.imshow(values, cmap="Blues", vmin=0, vmax=most)
     ends = [f" (of {total:,})" if normalized else "" for total in totals[:, 0]]
-    _name_cells(axes, [_short(label) for label in labels], ends, cells)
+    _name_cells(axes, [shortened(label, NAME) for label in labels], ends, cells)
     for (i, k), value in np.ndenumerate(values):
         text = f"{value:.{1 if cells.has_zeros else 0}f}" if normalized else f"{value:,}"
         colour = "white" if value > 0.55 * most else INK
@@ -99,11 +99,6 @@ def most_confused(counts: np.ndarray, n: int) -> np.ndarray:
     """The n classes of most mistakes, as true or as predicted class, in their order."""
     mistakes = counts.sum(0) + counts.sum(1) - 2 * counts.diagonal()
     return np.sort(np.argsort(-mistakes, kind="stable")[:n])
-
-
-def _short(label: str) -> str:
-    name = drawable(label)
-    return name if len(name) <= NAME else f"{name[:NAME]}…"
 
 
 def _name_cells(axes: Axes, names: list[str], ends: list[str], cells: Cells) -> None:

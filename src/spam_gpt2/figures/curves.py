@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spam_gpt2.figures.style import INK, QUIET, drawable, line_style, new_figure
+from spam_gpt2.figures.style import INK, QUIET, line_style, new_figure, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,6 +78,9 @@ def threshold_figure(
     panels = 1 if of_one else len(models)
     named = 1 if of_one else min(max(map(len, models.values())), NAMED + 2)
     lines = (len(models) + 1 if of_one else named + 1) + bool(mark)
+    if not of_one:
+        note = ", ".join(filter(None, [note, "each class against the rest"]))
+    order = _by_area(next(iter(models.values())))
     title = f"{kind.title}: {' and '.join(models)} ({split})"
     figure = new_figure(max(0.7 + 3.9 * panels, 5.2), 3.9 + 0.19 * lines, title, note)
     grid = figure.subplots(1, panels, squeeze=False)[0]
@@ -87,8 +90,8 @@ def threshold_figure(
             label = f"{model}: {kind.area} {_area(curves[0])}"
             _draw(axes, kind, curves[0], label=label, **line_style(i))
         else:
-            axes.set_title(model, fontsize=10)
-            _draw_classes(axes, kind, curves)
+            axes.set_title(model if panels > 1 else "", fontsize=10)
+            _draw_classes(axes, kind, curves, order)
     if mark:
         style = {"marker": "*", "markersize": 13, "markeredgecolor": "white", "color": INK}
         grid[0].plot([mark.x], [mark.y], linestyle="", label=mark.name, zorder=5, **style)
@@ -101,22 +104,26 @@ def _draw(axes: Axes, kind: Kind, curve: Curve, **style: object) -> None:
     axes.plot(curve.xs, curve.ys, drawstyle="steps-pre" if kind.has_steps else "default", **style)
 
 
-def _draw_classes(axes: Axes, kind: Kind, curves: list[Curve]) -> None:
-    """The average thick, the classes of the least area in colours, all others in grey."""
+def _by_area(curves: list[Curve]) -> list[str]:
+    """The classes from the least area on."""
+    return [c.name for c in sorted(curves, key=lambda c: c.area) if not c.is_average]
+
+
+def _draw_classes(axes: Axes, kind: Kind, curves: list[Curve], order: list[str]) -> None:
+    """The average thick, the first classes in colours, all others in grey."""
     for curve in curves:
         if curve.is_average:
             label = f"{curve.name}: {kind.area} {_area(curve)}"
             _draw(axes, kind, curve, label=label, color=INK, linewidth=2.4, zorder=3)
-    classes = sorted((c for c in curves if not c.is_average), key=lambda curve: curve.area)
-    for i, curve in enumerate(classes):
+    classes = [curve for curve in curves if not curve.is_average]
+    for i, curve in enumerate(sorted(classes, key=lambda c: order.index(c.name))):
         if i < NAMED:
-            name = drawable(curve.name)
-            name = name if len(name) <= NAME else f"{name[:NAME]}…"
-            style = {"label": f"{name}: {kind.area} {_area(curve)}", **line_style(i)}
+            label = f"{shortened(curve.name, NAME)}: {kind.area} {_area(curve)}"
+            style = {**line_style(i), "linewidth": 1.2}
         else:
-            label = f"{len(classes) - NAMED} other classes" if i == NAMED else None
-            style = {"label": label, "color": "#b9c1cb", "zorder": 1.5}
-        _draw(axes, kind, curve, **style | {"linewidth": 1.2 if i < NAMED else 0.7})
+            label = f"{len(order) - NAMED} other classes" if i == NAMED else None
+            style = {"color": "#c9cfd7", "linewidth": 0.6, "zorder": 1.5}
+        _draw(axes, kind, curve, label=label, **style)
 
 
 def _area(curve: Curve) -> str:

@@ -87,6 +87,12 @@ def drawable(text: str) -> str:
     )
 
 
+def shortened(text: str, length: int) -> str:
+    """Drawable text of a length at most, but for the ellipsis at a cut."""
+    text = drawable(text)
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
 @cache
 def _characters() -> frozenset[int]:
     path = font_manager.findfont("DejaVu Sans", fallback_to_default=False)
