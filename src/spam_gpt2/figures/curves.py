@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMED = 5  # classes that have a colour of their own
-NAME = 34  # characters of a class
+NAME = 20  # characters of a class
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def threshold_figure(
         note = ", ".join(filter(None, [note, "each class against the rest"]))
     order = _by_area(next(iter(models.values())))
     title = f"{kind.title}: {' and '.join(models)} ({split})"
-    figure = new_figure(max(0.7 + 3.9 * panels, 5.2), 3.9 + 0.19 * lines, title, note)
+    figure = new_figure(max(0.6 + 4.2 * panels, 5.2), 3.9 + 0.19 * lines, title, note)
     grid = figure.subplots(1, panels, squeeze=False)[0]
     for i, (model, curves) in enumerate(models.items()):
         axes = grid[0 if of_one else i]
