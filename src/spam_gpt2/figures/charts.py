@@ -53,7 +53,7 @@ def curves_figure(
         log_x: the x axis is logarithmic, with a mark at each x of the curves.
     """
     figure = new_figure(5.6, 3.6, title, note)
-    axes = figure.add_subplot(xlabel=x, ylabel=y)
+    axes = figure.add_subplot(xlabel=drawable(x), ylabel=drawable(y))
     for i, (name, (xs, ys)) in enumerate(curves.items()):
         marks = {"marker": MARKS[i % len(MARKS)]} if len(xs) < 20 else {}
         axes.plot(xs, ys, label=name, **line_style(i), **marks)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spam_gpt2.figures.style import COLOURS, MARKS, QUIET, line_style, new_figure
+from spam_gpt2.figures.style import COLOURS, MARKS, QUIET, line_style, new_figure, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+NAME = 40  # characters beside the upper axes
 
 
 def reliability_figure(
@@ -31,7 +33,7 @@ def reliability_figure(
         upper.vlines(xs, table["low"], table["high"], color=colour, linewidth=1.2, alpha=0.6)
         upper.plot(xs, table["share"], marker=MARKS[i], label=name, **line_style(i))
         _draw_counts(lower, table, i, len(tables))
-    upper.set(ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.03, 1.03))
+    upper.set(ylabel=shortened(y, NAME), xlim=(-0.02, 1.02), ylim=(-0.03, 1.03))
     lower.set(xlabel=x, ylabel="messages")
     lower.margins(y=0.25)  # room for the numbers
     lower.grid(visible=False, axis="x")
