@@ -32,9 +32,7 @@ def main() -> None:
         of = f"probability of {labels[1]}"
     else:
         of = "probability of the predicted class; no threshold, since there are more than 2 classes"
-    metrics["calibration"] = {"of": of} | temperature_scaling(
-        splits, labels, params, model["weights"]
-    )
+    metrics["calibration"] = {"of": of} | temperature_scaling(splits, model, params)
     write_json(Path("metrics/calibration.json"), metrics)
 
 
@@ -58,28 +56,24 @@ def operating_point(splits: Splits, labels: list[str], params: Params) -> dict[s
     return found
 
 
-def temperature_scaling(
-    splits: Splits, labels: list[str], params: Params, weights: str
-) -> dict[str, Any]:
+def temperature_scaling(splits: Splits, model: dict[str, Any], params: Params) -> dict[str, Any]:
     """Figures as the probabilities are and with validation's temperature; the test's curves."""
     temperature = calibration.fit_temperature(*splits["validation"])
     found: dict[str, Any] = {"temperature": round(temperature, 6)}
-    tables, bins = {}, params.calibrate.bins
+    tables, bins, confidence = {}, params.calibrate.bins, params.evaluate.confidence
     for name, t in (("unscaled", 1.0), ("scaled", temperature)):
         found[name] = {}
         for split in ("validation", "test"):
             actual, scaled = splits[split][0], calibration.with_temperature(splits[split][1], t)
             found[name][split] = calibration.calibration_figures(actual, scaled, bins)
-        table = calibration.reliability(actual, scaled, bins)
-        table = calibration.with_intervals(table, params.evaluate.confidence)
+        table = calibration.with_intervals(
+            calibration.reliability(actual, scaled, bins), confidence
+        )
         write_csv(PLOTS_DIR / f"{name}.csv", table.round(6))
         tables[name if t == 1 else f"{name}, temperature {t:.2f}"] = table
-    of = labels[1] if len(labels) == 2 else "of the predicted class"
-    figure = reliability_figure(
-        tables, title="Reliability of the classifier (test)", x="mean probability in the bin",
-        y=f"share that is {of}", note=f"{weights}, {len(actual):,} messages",
-    )  # fmt: skip
-    save(figure, PLOTS_DIR / "reliability.png")
+    of = model["labels"][1] if len(model["labels"]) == 2 else "of the predicted class"
+    note = f"{model['weights']}, {len(actual):,} messages"
+    save(reliability_figure(tables, of=of, note=note), PLOTS_DIR / "reliability.png")
     return found
 
 

@@ -17,8 +17,8 @@ from spam_gpt2.evaluation.learning_curve import (
     usable_sizes,
 )
 from spam_gpt2.features.features import load_features
-from spam_gpt2.figures.charts import save_curves
-from spam_gpt2.figures.style import BASELINE, CLASSIFIER
+from spam_gpt2.figures.learning_curve import learning_curve_figure
+from spam_gpt2.figures.style import save
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.config import Origin
 
@@ -59,19 +59,9 @@ def write_results(runs: pd.DataFrame, origin: Origin) -> None:
     means = by_size[["gpt2", "baseline"]].mean().round(6)
     write_csv(PLOTS_DIR / "runs.csv", runs)
     write_csv(PLOTS_DIR / "accuracy.csv", means.reset_index())
-    names = {"gpt2": CLASSIFIER, "baseline": BASELINE}
-    sizes, lowest, highest = means.index.to_numpy(), by_size.min(), by_size.max()
-    curves = {name: (sizes, means[m].to_numpy()) for m, name in names.items()}
-    bands = {n: (lowest[m].to_numpy(), highest[m].to_numpy()) for m, n in names.items()}
-    repeats = runs["repeat"].max()
-    note = f"{origin.name}, mean of {repeats} repeats" if repeats > 1 else origin.name
-    save_curves(
-        PLOTS_DIR / "accuracy.png", curves, title="Learning curve (test)", x="training messages",
-        y="accuracy", log_x=True, bands=bands if repeats > 1 else {},
-        note=f"{note}; bands from the worst to the best" if repeats > 1 else note,
-    )  # fmt: skip
+    save(learning_curve_figure(runs, origin.name), PLOTS_DIR / "accuracy.png")
     metrics = {"weights": origin.name, "weights_sha256": origin.sha256}
-    for model in names:
+    for model in ("gpt2", "baseline"):
         spread = by_size[model].agg(["mean", "min", "max"]).round(6)
         metrics[model] = {str(size): row for size, row in spread.to_dict("index").items()}
     write_json(Path("metrics/learning_curve.json"), metrics)

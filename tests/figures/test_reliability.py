@@ -24,7 +24,7 @@ BINS = pd.DataFrame(
 def test_shares_intervals_and_counts_are_those_of_the_bins() -> None:
     figure = reliability_figure(
         {"unscaled": BINS, "scaled, temperature 1.11": BINS.assign(messages=[119, 8])},
-        title="Reliability of the classifier (test)", x="probability", y="share that is spam",
+        of="spam",
     )  # fmt: skip
     upper, lower = figure.axes
     assert legend_of(figure) == ["as often as said", "unscaled", "scaled, temperature 1.11"]
@@ -40,7 +40,7 @@ def test_shares_intervals_and_counts_are_those_of_the_bins() -> None:
     assert counts == [[120, 7], [119, 8]]
     assert [text.get_text() for text in lower.texts] == ["120", "7", "119", "8"]
     assert (upper.get_ylabel(), lower.get_xlabel(), lower.get_ylabel()) == (
-        "share that is spam", "probability", "messages",
+        "share that is spam", "mean probability in the bin", "messages",
     )  # fmt: skip
     assert words_of(figure, "title") == "Reliability of the classifier (test)"
     assert overlapping(figure) == []
@@ -50,5 +50,5 @@ def test_of_many_bins_the_bars_alone_count() -> None:
     edges = [i / 40 for i in range(41)]
     table = pd.concat([BINS.iloc[:1]] * 40, ignore_index=True)
     table = table.assign(**{"from": edges[:-1], "to": edges[1:]})
-    figure = reliability_figure({"a": table, "b": table}, title="t", x="x", y="y")
+    figure = reliability_figure({"a": table, "b": table}, of="x")
     assert not figure.axes[1].texts

@@ -14,18 +14,16 @@ if TYPE_CHECKING:
 NAME = 40  # characters beside the upper axes
 
 
-def reliability_figure(
-    tables: dict[str, pd.DataFrame], *, title: str, x: str, y: str, note: str = ""
-) -> Figure:
+def reliability_figure(tables: dict[str, pd.DataFrame], *, of: str, note: str = "") -> Figure:
     """Picture of the share in each bin of probabilities; below it, how many messages it holds.
 
     Args:
         tables: by name, a row a bin: from, to, messages, probability (their mean), share, and the
             bounds of its interval, low and high.
-        x, y: what the axes show.
+        of: the class whose probability it is.
         note: stands below the title.
     """
-    figure = new_figure(5.8, 5.2, title, note)
+    figure = new_figure(5.8, 5.2, "Reliability of the classifier (test)", note)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.25))
     upper.plot([0, 1], [0, 1], color=QUIET, linestyle=":", linewidth=1.2, label="as often as said")
     for i, (name, table) in enumerate(tables.items()):
@@ -33,8 +31,8 @@ def reliability_figure(
         upper.vlines(xs, table["low"], table["high"], color=colour, linewidth=1.2, alpha=0.6)
         upper.plot(xs, table["share"], marker=MARKS[i], label=name, **line_style(i))
         _draw_counts(lower, table, i, len(tables))
-    upper.set(ylabel=shortened(y, NAME), xlim=(-0.02, 1.02), ylim=(-0.03, 1.03))
-    lower.set(xlabel=x, ylabel="messages")
+    upper.set(ylabel=shortened(f"share that is {of}", NAME), xlim=(-0.02, 1.02), ylim=(-0.03, 1.03))
+    lower.set(xlabel="mean probability in the bin", ylabel="messages")
     lower.margins(y=0.25)  # room for the numbers
     lower.grid(visible=False, axis="x")
     handles, names = upper.get_legend_handles_labels()
