@@ -60,15 +60,13 @@ def temperature_scaling(splits: Splits, model: dict[str, Any], params: Params) -
     """Figures as the probabilities are and with validation's temperature; the test's curves."""
     temperature = calibration.fit_temperature(*splits["validation"])
     found: dict[str, Any] = {"temperature": round(temperature, 6)}
-    tables, bins, confidence = {}, params.calibrate.bins, params.evaluate.confidence
+    tables, bins, level = {}, params.calibrate.bins, params.evaluate.confidence
     for name, t in (("unscaled", 1.0), ("scaled", temperature)):
         found[name] = {}
         for split in ("validation", "test"):
             actual, scaled = splits[split][0], calibration.with_temperature(splits[split][1], t)
             found[name][split] = calibration.calibration_figures(actual, scaled, bins)
-        table = calibration.with_intervals(
-            calibration.reliability(actual, scaled, bins), confidence
-        )
+        table = calibration.with_intervals(calibration.reliability(actual, scaled, bins), level)
         write_csv(PLOTS_DIR / f"{name}.csv", table.round(6))
         tables[name if t == 1 else f"{name}, temperature {t:.2f}"] = table
     of = model["labels"][1] if len(model["labels"]) == 2 else "of the predicted class"
