@@ -125,6 +125,12 @@ def test_a_table_has_the_curves_one_below_the_other() -> None:
     assert len(table) == 9
 
 
+def test_a_table_of_many_classes_holds_their_average_alone() -> None:
+    for n_classes, named in ((20, 21), (21, 1)):
+        curves = roc_curves(*drawn(n_classes), [f"class {k}" for k in range(n_classes)])
+        assert curves_table(curves, ROC)["class"].nunique() == named
+
+
 def test_the_pictures_hold_both_models_chance_and_the_threshold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

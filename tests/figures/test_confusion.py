@@ -108,6 +108,14 @@ def test_of_many_classes_the_most_confused_are_shown_and_empty_cells_left_so() -
     assert {3, 100} <= {*most_confused(counts, 50)}
 
 
+def test_a_small_share_among_many_cells_is_not_called_zero() -> None:
+    counts = np.eye(20, dtype=int) * 300
+    counts[0, 1] = 1
+    found = cells(drawn(counts, [f"class {k}" for k in range(20)], normalized=True))
+    assert found[0, 1] == "<1"
+    assert found[1, 1] == "100"
+
+
 def test_other_rows_and_columns_have_their_names() -> None:
     figure = confusion_figure(
         COUNTS, ["right", "wrong"], "t", normalized=False, rows="classifier", columns="baseline"

@@ -15,6 +15,7 @@ from spam_gpt2.figures.curves import PRECISION_RECALL, ROC, Curve, Kind, Mark, t
 from spam_gpt2.figures.style import save
 
 AVERAGE = "macro average"
+IN_TABLE = 20  # classes
 Answers = tuple[np.ndarray, np.ndarray]  # classes (N,) and probabilities (N, K)
 
 
@@ -80,7 +81,13 @@ def _average(
 
 
 def curves_table(curves: list[Curve], kind: Kind) -> pd.DataFrame:
-    """Curves as a table for `dvc plots`: class, x and y, in the order of the curves."""
+    """Curves as a table for `dvc plots`: class, x and y, in the order of the curves.
+
+    Of more than 20 classes it holds the average alone: the page with all would be large, and tell
+    no more.
+    """
+    if len(curves) > IN_TABLE + 1:
+        curves = [curve for curve in curves if curve.is_average]
     tables = [
         pd.DataFrame(
             {

@@ -87,12 +87,19 @@ def confusion_figure(
     ends = [f" (of {total:,})" if normalized else "" for total in totals[:, 0]]
     _name_cells(axes, [shortened(label, NAME) for label in labels], ends, cells)
     for (i, k), value in np.ndenumerate(values):
-        text = f"{value:.{1 if cells.has_zeros else 0}f}" if normalized else f"{value:,}"
+        text = _per_cent(value, cells) if normalized else f"{value:,}"
         colour = "white" if value > 0.55 * most else INK
         if value or cells.has_zeros:
             axes.text(k, i, text, ha="center", va="center", fontsize=cells.number, color=colour)
     axes.set(xlabel=columns, ylabel=rows)
     return figure
+
+
+def _per_cent(value: float, cells: Cells) -> str:
+    """With a decimal where there is room, and no 0 that is none."""
+    if cells.has_zeros:
+        return f"{value:.1f}"
+    return "<1" if value < 1 else f"{value:.0f}"
 
 
 def most_confused(counts: np.ndarray, n: int) -> np.ndarray:

@@ -19,7 +19,7 @@ INK, QUIET = "#1d2733", "#5f6b7a"
 # After Okabe & Ito 2008, told apart by colour-blind readers; the first two are told apart in grey,
 # and the others by their dashes and marks.
 COLOURS = ("#004c8c", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b08500", "#5f6b7a")
-DASHES = ((), (5, 2), (1, 1.4), (6, 2, 1, 2), (3, 1.5), (8, 2, 1, 1, 1, 2), (2, 3))
+DASHES = ((), (5, 2), (1, 1.4), (6, 2, 1, 2), (10, 3), (8, 2, 1, 1, 1, 2), (2, 3))
 MARKS = "oDs^vPX"
 DPI = 200
 TITLE_SIZE, SUBTITLE_SIZE = 11, 9  # points
