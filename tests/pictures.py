@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -30,14 +31,11 @@ def overlapping(figure: Figure) -> list[str]:
             texts += [t.label1 for t in axis.get_major_ticks() if low <= t.get_loc() <= high]
         texts += axes.get_legend().get_texts() if axes.get_legend() else []
     texts += [text for legend in figure.legends for text in legend.get_texts()]
-    boxes = [
-        (text.get_text(), text.get_window_extent().padded(-0.5))
-        for text in texts
-        if text.get_text() and text.get_visible()
-    ]
+    texts = [text for text in texts if text.get_text() and text.get_visible()]
+    boxes = np.array([text.get_window_extent().padded(-0.5).extents for text in texts])
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]  # corners, (N, 1, 2)
+    cover = np.all((low < boxes[None, :, 2:]) & (boxes[None, :, :2] < high), axis=2)
     return [
-        f"{one!r} and {other!r}"
-        for i, (one, box) in enumerate(boxes)
-        for other, second in boxes[:i]
-        if box.overlaps(second)
+        f"{texts[i].get_text()!r} and {texts[k].get_text()!r}"
+        for i, k in np.argwhere(np.tril(cover, -1))
     ]
