@@ -13,7 +13,7 @@ need_name = $(if $(NAME),,$(error Which? For example `make $(1)`; `make experime
 
 .DEFAULT_GOAL := help
 .PHONY: help repro report experiments experiment seeds test faults lint bench bench-quick mlflow register \
-  serve pr-report plots lock setup audit sbom
+  serve pr-report plots pictures lock setup audit sbom
 BASE ?= main
 SEEDS ?= 5
 JOBS ?= 2
@@ -77,6 +77,9 @@ pr-report: $(READY) ## What the working tree changes in the results: make pr-rep
 
 plots: $(READY) ## Write dvc_plots/index.html, which opens without internet
 	dvc plots show
+
+pictures: report ## Bring the README's pictures up to date: docs/*.png
+	cp plots/gpt2/confusion_test.png plots/compare/roc.png plots/finetune/loss.png plots/finetune/accuracy.png docs/
 
 setup: $(READY) ## Only make the virtual environment
 

@@ -6,12 +6,13 @@ from typing import Any
 from spam_gpt2.common.console import run_stage, say
 from spam_gpt2.common.files import read_json, write_csv, write_json
 from spam_gpt2.common.nested import class_keys
-from spam_gpt2.common.params import load_params
+from spam_gpt2.common.params import Params, load_params
 from spam_gpt2.evaluation import calibration
 from spam_gpt2.evaluation.evaluation import label_ids, read_predictions
 from spam_gpt2.evaluation.expected import class_shares, expected_mistakes
 from spam_gpt2.evaluation.threshold import operating_points
-from spam_gpt2.figures.charts import save_curves
+from spam_gpt2.figures.reliability import reliability_figure
+from spam_gpt2.figures.style import save
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def main() -> None:
     expected = expected_mistakes(actual, decided, shares, confidence)
     metrics["decision"] = dict(zip(labels, expected, strict=True))
     metrics["calibration"] = {"of": f"probability of {of}"}
-    metrics["calibration"] |= temperature_scaling(splits, given.bins)
+    metrics["calibration"] |= temperature_scaling(splits, model, params)
     write_json(Path("metrics/calibration.json"), metrics)
 
 
@@ -54,21 +55,22 @@ def tell(threshold: dict[str, Any], target: float, negative: str) -> None:
     )
 
 
-def temperature_scaling(splits: Splits, bins: int) -> dict[str, Any]:
+def temperature_scaling(splits: Splits, model: dict[str, Any], params: Params) -> dict[str, Any]:
     """Figures as the probabilities are and with validation's temperature; the test's curves."""
     temperature = calibration.fit_temperature(*splits["validation"])
     found: dict[str, Any] = {"temperature": round(temperature, 6)}
-    curves = {"perfect": (np.array([0, 1]), np.array([0, 1]))}
+    tables, bins, level = {}, params.calibrate.bins, params.evaluate.confidence
     for name, t in (("unscaled", 1.0), ("scaled", temperature)):
         found[name] = {}
         for split in ("validation", "test"):
             actual, scaled = splits[split][0], calibration.with_temperature(splits[split][1], t)
             found[name][split] = calibration.calibration_figures(actual, scaled, bins)
-        table = calibration.reliability(actual, scaled, bins)
+        table = calibration.with_intervals(calibration.reliability(actual, scaled, bins), level)
         write_csv(PLOTS_DIR / f"{name}.csv", table.round(6))
-        curves[f"{name}, T = {t:.2f}"] = table["probability"].to_numpy(), table["share"].to_numpy()
-    axes = {"x": "mean probability", "y": "share", "limits": (-0.02, 1.02)}
-    save_curves(PLOTS_DIR / "reliability.png", curves, title="Reliability, test", **axes)
+        tables[name if t == 1 else f"{name}, temperature {t:.2f}"] = table
+    of = model["labels"][1] if len(model["labels"]) == 2 else "of the predicted class"
+    note = f"{model['weights']}, {len(actual):,} messages"
+    save(reliability_figure(tables, of=of, note=note), PLOTS_DIR / "reliability.png")
     return found
 
 

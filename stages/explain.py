@@ -15,6 +15,7 @@ import pandas as pd
 
 REPORTS_DIR = Path("reports")
 PLOTS_DIR = Path("plots/explain")
+PANELS = 6  # classes in the picture, those of the most telling tokens
 
 
 def main() -> None:
@@ -34,28 +35,26 @@ def main() -> None:
     counts = {key: int((mistakes["label"] == label).sum()) for key, label in keys}
     metrics = model | {"messages": total, "mistakes": {"total": len(mistakes), **counts}}
     write_json(Path("metrics/errors.json"), metrics)
-    write_plots(explained["tokens"])
+    write_plots(explained["tokens"], card.weights)
 
 
-def write_plots(tokens: dict[str, list[dict]]) -> None:
+def write_plots(tokens: dict[str, list[dict]], weights: str) -> None:
     """Each class's most telling tokens, as a table and as a picture."""
     rows = [{"label": label, **token} for label, found in tokens.items() for token in found]
     columns = ["label", "text", "score", "places"]
     write_csv(PLOTS_DIR / "tokens.csv", pd.DataFrame(rows, columns=columns))
+    most = sorted(filter(tokens.get, tokens), key=lambda k: -tokens[k][0]["score"])[:PANELS]
     panels = {
         f"for {label}": pd.DataFrame(
-            {"score": [t["score"] for t in found]}, [drawable(t["text"]) for t in found]
+            {"score": [t["score"] for t in found]}, [quoted(t["text"]) for t in found]
         )
         for label, found in tokens.items()
+        if label in most or not most
     }
     save_bars(
-        PLOTS_DIR / "tokens.png", panels, title="Mean log-odds that a token adds in the mistakes"
-    )
-
-
-def drawable(token: str) -> str:
-    """A token in characters that the pictures' font has."""
-    return quoted(token).encode("latin-1", "backslashreplace").decode("latin-1")
+        PLOTS_DIR / "tokens.png", panels, title="Tokens that speak for the wrong class (test)",
+        note=f"mean log-odds that a token adds in the classifier's mistakes; {weights}",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

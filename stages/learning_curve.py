@@ -17,7 +17,8 @@ from spam_gpt2.evaluation.learning_curve import (
     usable_sizes,
 )
 from spam_gpt2.features.features import load_features
-from spam_gpt2.figures.charts import save_curves
+from spam_gpt2.figures.learning_curve import learning_curve_figure
+from spam_gpt2.figures.style import save
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.config import Origin
 
@@ -58,12 +59,9 @@ def write_results(runs: pd.DataFrame, origin: Origin) -> None:
     means = by_size[["gpt2", "baseline"]].mean().round(6)
     write_csv(PLOTS_DIR / "runs.csv", runs)
     write_csv(PLOTS_DIR / "accuracy.csv", means.reset_index())
-    names = {"gpt2": origin.name, "baseline": "baseline"}
-    curves = {name: (means.index.to_numpy(), means[m].to_numpy()) for m, name in names.items()}
-    axes = {"x": "training messages", "y": "test accuracy", "log_x": True}
-    save_curves(PLOTS_DIR / "accuracy.png", curves, title="Learning curve", **axes)
+    save(learning_curve_figure(runs, origin.name), PLOTS_DIR / "accuracy.png")
     metrics = {"weights": origin.name, "weights_sha256": origin.sha256}
-    for model in names:
+    for model in ("gpt2", "baseline"):
         spread = by_size[model].agg(["mean", "min", "max"]).round(6)
         metrics[model] = {str(size): row for size, row in spread.to_dict("index").items()}
     write_json(Path("metrics/learning_curve.json"), metrics)

@@ -15,7 +15,10 @@ TEMPLATE = """<!DOCTYPE html>
 <meta charset="utf-8">
 {{refresh_tag}}
 <title>spam-gpt2: plots</title>
-<style>body {{ font-family: sans-serif; }} table {{ border-spacing: 15px; }}</style>
+<style>
+body {{ font-family: sans-serif; }} table {{ border-spacing: 15px; }}
+img {{ max-width: 640px; height: auto; }}
+</style>
 <script>(() => {{ {bundle} }})();</script>
 </head>
 <body>

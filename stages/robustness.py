@@ -12,6 +12,7 @@ from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.evaluation.perturbations import perturb
 from spam_gpt2.evaluation.robustness import robustness_table
 from spam_gpt2.figures.charts import save_bars
+from spam_gpt2.figures.style import BASELINE, CLASSIFIER
 
 import numpy as np
 import pandas as pd
@@ -57,13 +58,14 @@ def write_plots(tables: dict[str, pd.DataFrame], weights: str) -> None:
         write_csv(PLOTS_DIR / f"{model}.csv", table.reset_index(names="writing"))
     gpt2, baseline = tables.values()
     panels = {
-        figure.replace("_", " "): pd.DataFrame(
-            {weights: gpt2[figure], "baseline": baseline[figure]}
-        )
+        figure.replace("false_positive", "false-positive").replace("_", " "): pd.DataFrame(
+            {CLASSIFIER: gpt2[figure], BASELINE: baseline[figure]}
+        ).rename(lambda writing: writing.replace("_", " "))
         for figure in gpt2
         if not figure.endswith("_change")
     }
-    save_bars(PLOTS_DIR / "robustness.png", panels, title="Test messages written another way")
+    title = "The classifier and the baseline on messages written another way (test)"
+    save_bars(PLOTS_DIR / "robustness.png", panels, title=title, note=weights)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
@@ -18,6 +19,7 @@ from spam_gpt2.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
     reliability,
+    with_intervals,
     with_temperature,
 )
 
@@ -157,3 +159,15 @@ def test_so_do_messages_that_are_right_beyond_what_a_float_can_tell() -> None:
         unsure = 1 / (1 + np.exp(margin))
         found = fit_temperature(np.array([0, 1, 1]), binary(unsure, 1 - unsure, 1 - unsure))
         assert found == pytest.approx(TEMPERATURES[0], rel=1e-3), margin
+
+
+def test_shares_of_bins_have_wilsons_intervals() -> None:
+    labels = np.array([0, 0, 1, 1, 1, 1])
+    bins = reliability(labels, binary(0.1, 0.2, 0.3, 0.9, 0.95, 0.99), 2)
+    table = with_intervals(bins, 0.9)
+    assert table[list(bins)].equals(bins)
+    for (low, high), (hits, total) in zip(
+        table[["low", "high"]].to_numpy(), ((1, 3), (3, 3)), strict=True
+    ):
+        wilson = stats.binomtest(hits, total).proportion_ci(0.9, method="wilson")
+        assert (low, high) == pytest.approx((wilson.low, wilson.high), abs=1e-6)

@@ -18,7 +18,6 @@ from conftest import ROOT
 from PIL import Image
 from scipy import stats
 from sklearn import metrics as sk
-from sklearn.preprocessing import label_binarize
 
 from spam_gpt2.common.files import InputError, sha256_of, write_csv
 from spam_gpt2.common.params import Evaluate
@@ -142,9 +141,10 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def columns(path: Path, *names: str) -> np.ndarray:
-    """Columns of numbers of a CSV, (rows, columns)."""
-    return np.array([[float(row[name]) for name in names] for row in read_csv(path)])
+def columns(path: Path, *names: str, of_class: str | None = None) -> np.ndarray:
+    """Columns of numbers of a CSV, (rows, columns), of all rows or those of a class."""
+    rows = [row for row in read_csv(path) if of_class in (None, row.get("class"))]
+    return np.array([[float(row[name]) for name in names] for row in rows])
 
 
 def read_json(path: Path) -> dict:
@@ -299,20 +299,24 @@ def test_no_field_of_the_predictions_is_a_formula_to_a_spreadsheet(tmp_path: Pat
     assert read.to_dict("list") == messages.to_dict("list")
 
 
-def test_curves_are_those_of_the_test_set(evaluation: Evaluation) -> None:
+def test_curves_are_those_of_the_test_set_class_by_class(evaluation: Evaluation) -> None:
     messages, probabilities = evaluation.splits["test"]
-    if len(evaluation.labels) == 2:
-        is_class, scores = messages["label"] == "spam", probabilities[:, 1]
-    else:  # the micro average
-        is_class = label_binarize(messages["label"], classes=evaluation.labels).ravel()
-        scores = probabilities.ravel()
-    plots_dir = evaluation.folder / "plots/gpt2"
-    fpr, tpr, _ = sk.roc_curve(is_class, scores)
-    roc = columns(plots_dir / "roc.csv", "false_positive_rate", "true_positive_rate")
-    assert roc == pytest.approx(np.column_stack([fpr, tpr]), abs=1e-6)
-    precision, recall, _ = sk.precision_recall_curve(is_class, scores)
-    written = columns(plots_dir / "precision_recall.csv", "recall", "precision")
-    assert written == pytest.approx(np.column_stack([recall, precision])[::-1], abs=1e-6)
+    plots_dir, labels = evaluation.folder / "plots/gpt2", evaluation.labels
+    named = labels[1:] if len(labels) == 2 else ["macro average", *labels]
+    for curve in CURVES:
+        assert [
+            *dict.fromkeys(row["class"] for row in read_csv(plots_dir / f"{curve}.csv"))
+        ] == named
+    for label in set(named) & set(labels):
+        is_class, scores = messages["label"] == label, probabilities[:, labels.index(label)]
+        fpr, tpr, _ = sk.roc_curve(is_class, scores)
+        names = "false_positive_rate", "true_positive_rate"
+        roc = columns(plots_dir / "roc.csv", *names, of_class=label)
+        assert roc == pytest.approx(np.column_stack([fpr, tpr]), abs=1e-6)
+        precision, recall, _ = sk.precision_recall_curve(is_class, scores)
+        path = plots_dir / "precision_recall.csv"
+        written = columns(path, "recall", "precision", of_class=label)
+        assert written == pytest.approx(np.column_stack([recall, precision])[::-1], abs=1e-6)
 
 
 def test_every_picture_is_a_png_of_its_own(evaluation: Evaluation) -> None:

@@ -16,8 +16,6 @@ from spam_gpt2.evaluation.metrics import (
     confidence_intervals,
     confusion,
     false_positive_rate,
-    precision_recall_points,
-    roc_points,
 )
 
 NAMES = ["accuracy", "precision", "recall", "f1", "roc_auc", "loss"]
@@ -296,73 +294,10 @@ def test_confusion_has_true_classes_in_rows_and_predicted_in_columns() -> None:
     assert confusion(labels, probabilities, 4).tolist() == expected
 
 
-def test_the_roc_curve_counted_by_hand() -> None:
-    """Scores from high to low: spam, ham, spam, spam, spam, ham, ham, ham. Corners are enough."""
-    fpr, tpr = roc_points(*HAND)
-    corners = [(0, 0), (0, 0.25), (0.25, 0.25), (0.25, 1), (1, 1)]
-    assert list(zip(fpr, tpr, strict=True)) == corners
-
-
-def test_the_precision_recall_curve_counted_by_hand() -> None:
-    recall, precision = precision_recall_points(*HAND)
-    expected = [
-        (0, 1),  # no message is flagged
-        (1 / 4, 1 / 1),
-        (1 / 4, 1 / 2),
-        (2 / 4, 2 / 3),
-        (3 / 4, 3 / 4),
-        (4 / 4, 4 / 5),
-        (4 / 4, 4 / 6),
-        (4 / 4, 4 / 7),
-        (4 / 4, 4 / 8),
-    ]
-    assert np.column_stack([recall, precision]) == pytest.approx(np.array(expected))
-
-
-def micro_view(labels: np.ndarray, probabilities: np.ndarray) -> Predicted:
-    """One question a message and class: is it that class? With two classes, the last one's only."""
-    n_classes = probabilities.shape[1]
-    classes = [1] if n_classes == 2 else range(n_classes)
-    is_class = np.concatenate([labels == k for k in classes])
-    return is_class, np.concatenate([probabilities[:, k] for k in classes])
-
-
-def curves_by_threshold(is_class: np.ndarray, scores: np.ndarray) -> tuple[set, set]:
-    """Points (false- and true-positive rate) and (recall, precision), threshold by threshold."""
-    roc, precision_recall = {(0.0, 0.0)}, {(0.0, 1.0)}
-    for threshold in scores:
-        flagged = scores >= threshold
-        hits = np.sum(flagged & is_class)
-        recall = hits / np.sum(is_class)
-        roc.add((round(np.sum(flagged & ~is_class) / np.sum(~is_class), 9), round(recall, 9)))
-        precision_recall.add((round(recall, 9), round(hits / np.sum(flagged), 9)))
-    return roc, precision_recall
-
-
-@few_examples
-@given(seed=st.integers(0, 10**6))
-@pytest.mark.parametrize("n_classes", [2, 3, 5])
-def test_curves_go_over_all_thresholds(n_classes: int, seed: int) -> None:
-    labels, probabilities = drawn(n_classes, seed=seed)
-    is_class, scores = micro_view(labels, probabilities)
-    roc, precision_recall = curves_by_threshold(is_class, scores)
-    fpr, tpr = roc_points(labels, probabilities)
-    recall, precision = precision_recall_points(labels, probabilities)
-    for xs, ys in ((fpr, tpr), (recall, precision)):
-        assert np.all(np.diff(xs) >= 0)
-        assert xs[-1] == 1
-        assert len(xs) == len(ys)
-    assert set(zip(fpr.round(9), tpr.round(9), strict=True)) <= roc
-    assert set(zip(recall.round(9), precision.round(9), strict=True)) == precision_recall
-    assert np.trapezoid(tpr, fpr) == pytest.approx(rank_auc(is_class, scores))
-
-
-def test_the_area_of_three_classes_is_scikit_learns_micro_average() -> None:
+def test_the_area_of_three_classes_is_scikit_learns_macro_average() -> None:
     labels, probabilities = drawn(3)
     micro = sk.roc_auc_score(labels, probabilities, multi_class="ovr", average="micro")
     macro = sk.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro")
-    fpr, tpr = roc_points(labels, probabilities)
-    assert sk.auc(fpr, tpr) == pytest.approx(micro)
     assert classification_metrics(labels, probabilities)["roc_auc"] == pytest.approx(
         macro, abs=1e-6
     )

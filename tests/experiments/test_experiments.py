@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
@@ -14,6 +15,7 @@ from repository import Repository
 
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.project import COLLECTION_PATH
+from spam_gpt2.experiments import results_table
 from spam_gpt2.experiments.results_table import (
     Row,
     frame,
@@ -48,6 +50,8 @@ def row(name: str, accuracy: float, *, run: Run | None = None, **changes: Any) -
     splits = {split: {"accuracy": accuracy} for split in ("train", "validation", "test")}
     unseen = changes.get("unseen", {"messages": 4, "accuracy": accuracy})
     gpt2 = {"weights": changes.get("weights", "gpt2-124M"), **splits, "test_unseen": unseen}
+    if "interval" in changes:
+        gpt2["test_intervals"] = {"accuracy": changes["interval"]}
     messages = changes.get("messages", COLLECTION_PATH)
     return Row(experiment, Results(gpt2, {"trainable_parameters": 1538}, messages), run, "abc1234")
 
@@ -313,3 +317,56 @@ def test_the_picture_shows_leak_only_where_there_is_some() -> None:
     }
     assert picture_names(frame(rows)) == ["book", "own", "xl (not fetched)"]
     assert list(picture_series(frame([row("own", 0.5)]))) == ["here, gpt2-124M"]
+
+
+def drawn_dots(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What pictures of dots are asked to show, from here on."""
+    asked: list[dict[str, Any]] = []
+    save = results_table.save_dots
+
+    def watched(path: Path, names: list[str], points: dict, **options: Any) -> None:
+        asked.append({"names": names, "points": points, **options})
+        save(path, names, points, **options)
+
+    monkeypatch.setattr(results_table, "save_dots", watched)
+    return asked
+
+
+def test_the_picture_of_experiments_has_intervals_where_they_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, order, asked = tmp_path / "table.md", ["old", "new", "xl"], drawn_dots(monkeypatch)
+    write_table([row("old", 0.5)], order, path)
+    csv_path = path.with_suffix(".csv")
+    older = pd.read_csv(csv_path).drop(columns=["test low %", "test high %"])
+    older.to_csv(csv_path, index=False)  # as a version without intervals wrote it
+    xl = row(
+        "xl", 0.5, overrides={"fetch_gpt2.size": "1558M"}, weights="gpt2-mini", interval=[0.4, 0.6]
+    )
+    write_table([row("new", 0.95, interval=[0.92, 0.975]), xl], order, path)
+    assert asked[-1]["names"] == order
+    nan = pytest.approx((math.nan, math.nan), nan_ok=True)
+    assert asked[-1]["intervals"] == {next(iter(asked[-1]["points"])): [nan, (92.0, 97.5), nan]}
+    assert "test low %" not in path.read_text(encoding="utf-8")
+
+
+def test_the_picture_of_seeds_has_students_interval_of_the_mean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = drawn_dots(monkeypatch)
+    shares = {1: 0.90, 2: 0.92, 3: 0.97}
+    rows = [
+        row("x", share, overrides={"finetune.seed": seed}, interval=[share - 0.04, share + 0.02])
+        for seed, share in shares.items()
+    ]
+    write_seeds("x", rows, tmp_path)
+    [picture] = asked
+    assert picture["names"] == ["seed 1", "seed 2", "seed 3", "mean of 3"]
+    assert picture["points"]["test"] == pytest.approx([90, 92, 97, 93])
+    reach = 4.302653 * math.sqrt(26 / 2) / math.sqrt(3)  # t of 2 degrees of freedom, 97.5 %
+    *seeds, mean = picture["intervals"]["test"]
+    assert seeds == [pytest.approx((100 * s - 4, 100 * s + 2)) for s in shares.values()]
+    assert mean == pytest.approx((93 - reach, 93 + reach), abs=1e-4)
+    *seeds, mean = picture["intervals"]["train"]
+    assert all(math.isnan(bound) for pair in seeds for bound in pair)
+    assert mean == pytest.approx((93 - reach, 93 + reach), abs=1e-4)

@@ -22,7 +22,7 @@ from dvc_render.vega import VegaRenderer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from spam_gpt2.__main__ import _table_rows, _write, parser
 from spam_gpt2.common.console import exit_with_error, say, warn
@@ -40,6 +40,7 @@ from spam_gpt2.evaluation.evaluation import (
     write_evaluation,
 )
 from spam_gpt2.figures import confusion
+from spam_gpt2.figures.style import words_of
 from spam_gpt2.reporting.model_card import _data, _licences, _use, _what
 from spam_gpt2.reporting.report_page import _visible
 from spam_gpt2.reporting.words import words
@@ -272,13 +273,13 @@ def test_a_large_picture_says_that_it_shows_the_most_confused(
 ) -> None:
     counts = np.eye(120, dtype=int) * 9
     counts[100, 3] = 5
-    seen: list[plt.Figure] = []
+    seen: list[Figure] = []
     monkeypatch.setattr(confusion, "save", lambda figure, path: seen.append(figure))
     names = [f"class {k}" for k in range(120)]
     confusion.save_confusion_matrix(tmp_path / "x.png", counts, names, "test", normalized=False)
     [axes] = seen[0].axes
-    assert axes.get_title() == "test, the 50 most confused of 120 classes"
+    assert words_of(seen[0], "title") == "test"
+    assert words_of(seen[0], "subtitle") == "the 50 most confused of 120 classes"
     shown = [label.get_text() for label in axes.get_yticklabels()]
     assert len(shown) == 50
     assert {"class 3", "class 100"} <= {*shown}
-    plt.close(seen[0])

@@ -429,8 +429,11 @@ def test_pictures_show_the_matrices_of_their_side(
         folder = repository.root / "pr-report" / side
         assert sorted(path.name for path in folder.iterdir()) == names
         expected = repository.root / "expected.png"
-        title = f"gpt2-mini: test, {side}"
-        save_confusion_matrix(expected, np.array(counts), ["ham", "spam"], title, normalized=False)
+        title = f"Confusion matrix of the classifier (test, counts), {side}"
+        labels = ["ham", "spam"]
+        save_confusion_matrix(
+            expected, np.array(counts), labels, title, normalized=False, note="gpt2-mini"
+        )
         assert (folder / "gpt2_confusion_test.png").read_bytes() == expected.read_bytes()
 
 

@@ -7,6 +7,8 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from spam_gpt2.evaluation.metrics import share_interval
+
 # Far beyond what is needed, so that a fit which ends here has found no best temperature.
 TEMPERATURES = (0.05, 20.0)
 
@@ -65,6 +67,14 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> pd.
             "share": np.bincount(inverse, is_so) / counts,
         }
     )
+
+
+def with_intervals(bins: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """`reliability`'s bins with low and high, the bounds of Wilson's interval of each share."""
+    hits = (bins["share"] * bins["messages"]).round().astype(int)
+    pairs = zip(hits, bins["messages"], strict=True)
+    bounds = np.array([share_interval(hit, total, confidence) for hit, total in pairs])
+    return bins.assign(low=bounds[:, 0], high=bounds[:, 1])
 
 
 def expected_calibration_error(bins: pd.DataFrame) -> float:

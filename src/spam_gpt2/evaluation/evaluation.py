@@ -12,17 +12,16 @@ from spam_gpt2.common.files import InputError, read_csv, write_csv, write_json
 from spam_gpt2.common.nested import class_keys
 from spam_gpt2.common.params import Evaluate
 from spam_gpt2.common.text import plot_text
+from spam_gpt2.evaluation.curves import save_threshold_curves
 from spam_gpt2.evaluation.intervals import share_interval
 from spam_gpt2.evaluation.metrics import (
     classification_metrics,
     confidence_intervals,
     confusion,
     false_positive_rate,
-    precision_recall_points,
-    roc_points,
 )
-from spam_gpt2.figures.charts import save_curves
-from spam_gpt2.figures.confusion import save_confusion_matrix
+from spam_gpt2.figures.confusion import confusion_title, save_confusion_matrix
+from spam_gpt2.figures.style import MODELS
 
 Predicted = tuple[pd.DataFrame, np.ndarray]  # messages (line, label, text), probabilities (N, K)
 
@@ -42,21 +41,24 @@ def write_evaluation(
 
     Args:
         name: `gpt2` or `baseline`.
-        model: what made the predictions, for the head of the metrics file; its first value is in
-            the pictures' titles.
+        model: what made the predictions, for the head of the metrics file; its first value stands
+            below the pictures' titles.
         splits: train, validation and test; the test figures come with intervals, and beside them
             the accuracy without leak.
     """
     metrics = {**model, "labels": labels}
     plots_dir = Path("plots") / name
-    title = next(iter(model.values()))
+    note = next(iter(model.values()))
     matrices = {}
     for split, (messages, probabilities) in splits.items():
         actual = label_ids(messages, labels)
         metrics[split] = classification_metrics(actual, probabilities)
         counts = confusion(actual, probabilities, len(labels))
         matrices[split] = counts.tolist()
-        _write_confusion(plots_dir / f"confusion_{split}", counts, labels, f"{title}: {split}")
+        for normalized in (False, True):
+            path = plots_dir / f"confusion_{split}{'_normalized' if normalized else ''}.png"
+            title = confusion_title(MODELS[name], split, normalized=normalized)
+            save_confusion_matrix(path, counts, labels, title, normalized=normalized, note=note)
         write_csv(plots_dir / f"confusion_{split}.csv", _pairs(actual, probabilities, labels))
         predictions = predictions_table(messages, probabilities, labels)
         write_csv(Path("data/predictions") / name / f"{split}.csv", predictions)
@@ -74,7 +76,8 @@ def write_evaluation(
         messages["text"], right, splits["train"][0]["text"], settings.confidence
     )
     metrics["confusion"] = matrices
-    _write_test_curves(plots_dir, actual, probabilities, title)
+    curves = {MODELS[name]: (actual, probabilities)}
+    save_threshold_curves(plots_dir, curves, labels, note=note, with_table=True)
     write_json(Path("metrics") / f"{name}.json", metrics)
 
 
@@ -160,24 +163,3 @@ def read_predictions(path: Path, labels: list[str]) -> Predicted:
 def _pairs(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
     names = np.array([plot_text(label) for label in labels])
     return pd.DataFrame({"actual": names[actual], "predicted": names[probabilities.argmax(1)]})
-
-
-def _write_confusion(stem: Path, counts: np.ndarray, labels: list[str], title: str) -> None:
-    for normalized, suffix in ((False, ".png"), (True, "_normalized.png")):
-        path = stem.with_name(stem.name + suffix)
-        save_confusion_matrix(path, counts, labels, title, normalized=normalized)
-
-
-def _write_test_curves(
-    plots_dir: Path, actual: np.ndarray, probabilities: np.ndarray, title: str
-) -> None:
-    recall, precision = precision_recall_points(actual, probabilities)
-    fpr, tpr = roc_points(actual, probabilities)
-    for name, x, y, xs, ys in (
-        ("ROC", "false_positive_rate", "true_positive_rate", fpr, tpr),
-        ("Precision recall", "recall", "precision", recall, precision),
-    ):
-        path = plots_dir / f"{name.lower().replace(' ', '_')}.csv"
-        write_csv(path, pd.DataFrame({x: xs.round(6), y: ys.round(6)}))
-        axes = {"x": x.replace("_", " "), "y": y.replace("_", " "), "limits": (0, 1.02)}
-        save_curves(path.with_suffix(".png"), {"test": (xs, ys)}, title=f"{name}: {title}", **axes)

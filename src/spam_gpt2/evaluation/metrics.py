@@ -112,27 +112,3 @@ def false_positive_rate(
 def confusion(labels: np.ndarray, probabilities: np.ndarray, n_classes: int) -> np.ndarray:
     """Counts (K, K): rows are the true classes, columns the predicted."""
     return sk.confusion_matrix(labels, probabilities.argmax(1), labels=range(n_classes))
-
-
-def roc_points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False-positive and true-positive rates over all thresholds of the positive class.
-
-    With more than two classes: the micro average, each class against the rest.
-    """
-    fpr, tpr, _ = sk.roc_curve(*_binary_view(labels, probabilities))
-    return fpr, tpr
-
-
-def precision_recall_points(
-    labels: np.ndarray, probabilities: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Recall and precision over all thresholds of the positive class; micro average as above."""
-    precision, recall, _ = sk.precision_recall_curve(*_binary_view(labels, probabilities))
-    return recall[::-1], precision[::-1]
-
-
-def _binary_view(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Is it the class, and how probable: of the positive class, or of every class in one row."""
-    if probabilities.shape[1] == 2:
-        return labels, probabilities[:, 1]
-    return np.eye(probabilities.shape[1], dtype=int)[labels].ravel(), probabilities.ravel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ SPLITS = ("train", "validation", "test")
 EXTRACTION = "extract_features"
 IN_PLACE = " in place of "
 NOT_FETCHED = "not fetched"
+INTERVAL = ["test low %", "test high %"]  # in the CSV and the picture only
+CONFIDENCE = 0.95  # of the interval of a mean over seeds
+Bounds = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,15 @@ def _cells(row: Row) -> dict[str, object]:
     cells["published minutes"] = published.minutes if published else None
     cells["commit"] = row.commit
     cells["messages"] = row.results.messages
-    return cells
+    return cells | dict(zip(INTERVAL, _test_interval(row), strict=True))
+
+
+def _test_interval(row: Row) -> tuple[float, float]:
+    """Of the accuracy on test, in per cent; NaN where there is none, or it is a stand-in's."""
+    bounds = row.results.gpt2.get("test_intervals", {}).get("accuracy")
+    if bounds is None or IN_PLACE in row.weights:
+        return math.nan, math.nan
+    return tuple(round(100 * bound, 2) for bound in bounds)
 
 
 def merge(fresh: pd.DataFrame, path: Path, order: list[str]) -> pd.DataFrame:
@@ -85,6 +97,8 @@ def merge(fresh: pd.DataFrame, path: Path, order: list[str]) -> pd.DataFrame:
         earlier = pd.read_csv(path.with_suffix(".csv"), dtype={"commit": str})
         if "messages" not in earlier:  # before they were named, they were these
             earlier["messages"] = COLLECTION_PATH
+        missing = [name for name in INTERVAL if name not in earlier]  # in older tables
+        earlier = earlier.assign(**dict.fromkeys(missing, math.nan))
         if set(earlier.columns) == set(fresh.columns):  # else of another version
             earlier = earlier[list(fresh.columns)]
             every.append(_blank(earlier[~earlier["experiment"].isin(fresh["experiment"])]))
@@ -115,9 +129,12 @@ def write_table(rows: list[Row], order: list[str], path: Path = TABLE_PATH) -> N
     write_csv(path.with_suffix(".csv"), whole)
     shown = markdown(whole if whole["messages"].nunique() > 1 else whole.drop(columns="messages"))
     write_text(path, f"# Experiments\n\n{note(whole)}\n\n{shown}\n")
+    points = picture_series(whole)
+    bounds = whole[INTERVAL].astype(float).itertuples(index=False, name=None)
     save_dots(
-        path.with_suffix(".png"), picture_names(whole), picture_series(whole),
-        title="Accuracy on test", x="per cent",
+        path.with_suffix(".png"), picture_names(whole), points,
+        intervals={next(iter(points)): [*bounds]}, title="Accuracy of each experiment (test)",
+        x="accuracy, per cent", note="lines are intervals, as far as a test set of this size goes",
     )  # fmt: skip
 
 
@@ -160,6 +177,7 @@ def note(rows: pd.DataFrame) -> str:
 
 def markdown(rows: pd.DataFrame) -> str:
     """A frame as a Markdown table; what is missing is left empty."""
+    rows = rows.drop(columns=INTERVAL)
     columns = list(rows.columns)
     cells = [list(map(_cell, columns, values)) for values in rows.itertuples(index=False)]
     return table(columns, cells)
@@ -193,8 +211,28 @@ def write_seeds(name: str, rows: list[Row], folder: Path = TABLE_PATH.parent) ->
     path = folder / f"seeds_{name}.md"
     write_text(path, f"{text}\n![Accuracy of each seed]({path.stem}.png)\n")
     seeds = [f"seed {row.experiment.overrides['finetune.seed']}" for row in rows]
-    save_dots(path.with_suffix(".png"), seeds, shares, title=title, x="accuracy, per cent")
+    means = {split: [*found, statistics.mean(found)] for split, found in shares.items()}
+    save_dots(
+        path.with_suffix(".png"), [*seeds, f"mean of {len(seeds)}"], means,
+        intervals=seeds_intervals(rows, shares), title=f"Accuracy of each seed: {name}",
+        x="accuracy, per cent",
+        note=f"{weights}; lines are intervals: a seed's for a test set of this size, the mean's "
+        f"for other seeds ({CONFIDENCE:.0%}, Student's t)",
+    )  # fmt: skip
     return text
+
+
+def seeds_intervals(rows: list[Row], shares: dict[str, list[float]]) -> dict[str, Bounds]:
+    """Of each seed's accuracy on test, and of every split's mean: Student's t (Student 1908)."""
+    from scipy import stats  # half a second that the other commands do not need
+
+    intervals = {}
+    for split, found in shares.items():
+        each = [_test_interval(row) if split == "test" else (math.nan,) * 2 for row in rows]
+        mean, error = statistics.mean(found), statistics.stdev(found) / math.sqrt(len(found))
+        reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(found) - 1)) * error
+        intervals[split] = [*each, (mean - reach, mean + reach)]
+    return intervals
 
 
 def seeds_summary(shares: dict[str, list[float]]) -> str:

@@ -2,53 +2,104 @@
 
 from __future__ import annotations
 
+import textwrap
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import pyplot as plt
+from matplotlib.ticker import FixedLocator
 
-from spam_gpt2.common.text import one_line
-from spam_gpt2.figures.style import save
+from spam_gpt2.figures.style import INK, new_figure, save, shortened
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Cells:
+    """How the cells of a matrix are drawn, all sizes in inches or points."""
+
+    side: float
+    number: float
+    label: float
+    is_wide: bool = False  # labels stand below in several lines, not upright
+    has_zeros: bool = True
+
+
+CELLS = {6: Cells(0.95, 12, 9.5, is_wide=True), 12: Cells(0.58, 8.5, 8.5)}  # up to so many classes
+MANY_CELLS = Cells(0.36, 7, 8, has_zeros=False)
 SHOWN = 50  # classes; more than that nobody can read, and each takes as long again
-LARGE = 12  # from here on cells are small, and empty ones without a number
 NAME = 30  # characters of a label
+LINE = 13  # of them on one line below a wide cell
+
+
+def confusion_title(model: str, split: str, *, normalized: bool) -> str:
+    """As `dvc plots` names it, too."""
+    kind = "normalised" if normalized else "counts"
+    return f"Confusion matrix of the {model} ({split}, {kind})"
 
 
 def save_confusion_matrix(
-    path: Path,
+    path: Path, counts: np.ndarray, labels: list[str], title: str, **options: object
+) -> None:
+    """Write the picture of `confusion_figure`."""
+    save(confusion_figure(counts, labels, title, **options), path)
+
+
+def confusion_figure(
     counts: np.ndarray,
     labels: list[str],
     title: str,
     *,
     normalized: bool,
-    rows: str = "true",
-    columns: str = "predicted",
-) -> None:
-    """Picture of a confusion matrix (K, K), in counts or as shares of each row.
+    rows: str = "true class",
+    columns: str = "predicted class",
+    note: str = "",
+) -> Figure:
+    """Picture of a confusion matrix (K, K), in counts or as per cent of each row.
 
-    Of more than 50 classes it shows the 50 that are most confused, and says so.
+    Rows are the first axis of `counts`, from top to bottom. Of more than 50 classes it shows the 50
+    that are most confused, and says so.
+
+    Args:
+        note: stands below the title.
     """
-    from sklearn.metrics import ConfusionMatrixDisplay  # takes a second that curves do not need
-
     totals = counts.sum(1, keepdims=True)
-    values = np.divide(counts, totals, where=totals > 0, out=np.zeros(counts.shape))
-    values = values if normalized else counts
+    shares = np.divide(counts, totals, where=totals > 0, out=np.zeros(counts.shape))
+    values = 100 * shares if normalized else counts
+    notes = ["per cent of each row"] if normalized else []
     if len(labels) > SHOWN:
         chosen = most_confused(counts, SHOWN)
-        values, title = values[np.ix_(chosen, chosen)], f"{title}, {_of(len(labels))}"
+        values, totals = values[np.ix_(chosen, chosen)], totals[chosen]
+        notes.insert(0, f"the {SHOWN} most confused of {len(labels)} classes")
         labels = [labels[k] for k in chosen]
-    names = [one_line(label) for label in labels]
-    names = [name if len(name) <= NAME else f"{name[:NAME]}…" for name in names]
-    if len(names) > LARGE:
-        figure, axes = _many_cells(values, names, normalized)
-    else:
-        figure, axes = plt.subplots(figsize=(1.6 + 1.1 * len(names), 1.3 + 1.0 * len(names)))
-        ConfusionMatrixDisplay(values, display_labels=names).plot(
-            ax=axes, cmap="Blues", colorbar=False, values_format=".1%" if normalized else "d"
-        )
-    axes.set(title=title, xlabel=columns, ylabel=rows)
-    save(figure, path)
+    cells = next((cells for n, cells in CELLS.items() if len(labels) <= n), MANY_CELLS)
+    side = cells.side * len(labels)
+    figure = new_figure(
+        max(side + 2.4, 5.0), side + (1.0 if cells.is_wide else 2.4), title,
+        ", ".join(filter(None, [note, *notes])),
+    )  # fmt: skip
+    axes = figure.add_subplot(anchor="NW")
+    most = 100 if normalized else max(values.max(), 1)
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=most)
+    ends = [f" (of {total:,})" if normalized else "" for total in totals[:, 0]]
+    _name_cells(axes, [shortened(label, NAME) for label in labels], ends, cells)
+    for (i, k), value in np.ndenumerate(values):
+        text = _per_cent(value, cells) if normalized else f"{value:,}"
+        colour = "white" if value > 0.55 * most else INK
+        if value or cells.has_zeros:
+            axes.text(k, i, text, ha="center", va="center", fontsize=cells.number, color=colour)
+    axes.set(xlabel=columns, ylabel=rows)
+    return figure
+
+
+def _per_cent(value: float, cells: Cells) -> str:
+    """With a decimal where there is room, and no 0 that is none."""
+    if cells.has_zeros:
+        return f"{value:.1f}"
+    return "<1" if value < 1 else f"{value:.0f}"
 
 
 def most_confused(counts: np.ndarray, n: int) -> np.ndarray:
@@ -57,25 +108,20 @@ def most_confused(counts: np.ndarray, n: int) -> np.ndarray:
     return np.sort(np.argsort(-mistakes, kind="stable")[:n])
 
 
-def _of(n_classes: int) -> str:
-    return f"the {SHOWN} most confused of {n_classes} classes"
-
-
-def _many_cells(
-    values: np.ndarray, names: list[str], normalized: bool
-) -> tuple[plt.Figure, plt.Axes]:
-    """As scikit-learn draws it, but small, and with numbers only where there is one."""
-    side = 2.5 + 0.32 * len(names)
-    figure, axes = plt.subplots(figsize=(side, side))
-    axes.imshow(values, cmap="Blues")
+def _name_cells(axes: Axes, names: list[str], ends: list[str], cells: Cells) -> None:
+    """Labels under columns and, with their ends, beside rows; lines between the cells."""
     places = np.arange(len(names))
-    axes.set_xticks(places, names, rotation=90, fontsize=7)
-    axes.set_yticks(places, names, fontsize=7)
-    middle = (values.max() + values.min()) / 2
-    for i, k in np.argwhere(values > 0):
-        text = f"{100 * values[i, k]:.0f}" if normalized else f"{values[i, k]}"
-        colour = "white" if values[i, k] > middle else "#08306b"
-        axes.text(k, i, text, ha="center", va="center", fontsize=6, color=colour)
-    if normalized:
-        axes.text(0, -1.2, "per cent", fontsize=7, ha="left")
-    return figure, axes
+    rows = [name + end for name, end in zip(names, ends, strict=True)]
+    if cells.is_wide:
+        axes.set_xticks(places, [textwrap.fill(name, LINE) for name in names])
+        axes.set_yticks(places, [textwrap.fill(name, 2 * LINE) for name in rows])
+    else:
+        axes.set_xticks(places, names, rotation=90)
+        axes.set_yticks(places, rows)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(FixedLocator(places[1:] - 0.5))
+    axes.grid(visible=False)
+    axes.grid(which="minor", color="white" if cells.has_zeros else "#c3ccd6", linewidth=0.8)
+    axes.set_axisbelow(False)
+    axes.tick_params(which="both", length=0, labelsize=cells.label)
+    axes.spines[:].set_visible(not cells.has_zeros)

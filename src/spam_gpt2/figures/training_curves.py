@@ -21,4 +21,5 @@ def save_training_curves(out_dir: Path, steps: Points, epochs: Points) -> None:
             split: (table[x].to_numpy(), table[f"{split}_{name}"].to_numpy())
             for split in ("train", "validation")
         }
-        save_curves(out_dir / f"{name}.png", lines, title=name.capitalize(), x=x, y=name)
+        title = f"{name.capitalize()} of the classifier by {x}"
+        save_curves(out_dir / f"{name}.png", lines, title=title, x=x, y=name)

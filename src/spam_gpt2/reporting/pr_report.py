@@ -11,7 +11,8 @@ import numpy as np
 from spam_gpt2.common.console import one_line_errors, say
 from spam_gpt2.common.files import InputError, write_text
 from spam_gpt2.common.markdown import code, escape, fit, table, warning
-from spam_gpt2.figures.confusion import save_confusion_matrix
+from spam_gpt2.figures.confusion import confusion_title, save_confusion_matrix
+from spam_gpt2.figures.style import MODELS
 from spam_gpt2.reporting.movements import movements_section
 from spam_gpt2.reporting.pr_sections import (
     NOTHING,
@@ -102,10 +103,14 @@ def save_pictures(folder: Path, results: Results) -> None:
         path.unlink()
     for stem, metrics in results.metrics.items():
         for split, counts in metrics.get("confusion", {}).items():
-            title = f"{Pair(stem, {}, metrics).title}: {split}, {folder.name}"
-            path = folder / f"{stem}_confusion_{split}.png"
+            title = confusion_title(MODELS.get(stem, stem), split, normalized=False)
             save_confusion_matrix(
-                path, np.array(counts), metrics["labels"], title, normalized=False
+                folder / f"{stem}_confusion_{split}.png",
+                np.array(counts),
+                metrics["labels"],
+                f"{title}, {folder.name}",
+                normalized=False,
+                note=Pair(stem, {}, metrics).title,
             )
 
 
