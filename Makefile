@@ -81,17 +81,21 @@ plots: $(READY) ## Write dvc_plots/index.html, which opens without internet
 
 setup: $(READY) ## Only make the virtual environment; TORCH=cpu or TORCH=cuda chooses the build of torch
 
-audit: $(READY) ## Look the installed packages up among the known vulnerabilities
-	pip install --quiet pip-audit
-	pip-audit --skip-editable
+# These tools' own packages are no part of what the lock files pin.
+TOOLS := $(VENV)/tools/bin
+INSTALL_TOOL = python -m venv $(VENV)/tools && $(TOOLS)/python -m pip install --quiet --disable-pip-version-check
+
+audit: $(READY) ## Look the pinned packages up among the known vulnerabilities
+	$(INSTALL_TOOL) pip-audit
+	$(TOOLS)/pip-audit --strict --require-hashes --disable-pip -r requirements.lock -r requirements-cuda.lock
 
 sbom: $(READY) ## Write a CycloneDX list of what is installed: sbom.json
-	pip install --quiet pip-audit
-	pip-audit --skip-editable --format cyclonedx-json --output sbom.json || test -s sbom.json
+	$(INSTALL_TOOL) cyclonedx-bom
+	$(TOOLS)/cyclonedx-py environment --output-file sbom.json $(VENV)
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
-	pip install --quiet uv
-	uv pip compile --quiet --no-header --universal --generate-hashes --no-annotate \
+	$(INSTALL_TOOL) uv
+	$(TOOLS)/uv pip compile --quiet --no-header --universal --generate-hashes --no-annotate \
 	  --python-version 3.11 --group dev pyproject.toml > all.new
 	for lock in requirements requirements-cuda; do sed -n '/^#/p;/^[^#]/q' $$lock.lock > $$lock.new; done
 	awk '/^[^ ]/ {torch = /^(torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+)==/} \
