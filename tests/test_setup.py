@@ -126,7 +126,10 @@ def test_what_is_installed_stays_until_another_is_asked_for(project: Project) ->
 
 @pytest.mark.skipif(sys.platform != "linux", reason="torch has a CUDA build for Linux only")
 def test_either_build_takes_the_others_place(project: Project) -> None:
+    cpu_wheels = project.folder / "cpu"  # an index of its own, as torch has it
     project.wheel("torch", f"{VERSION}+cpu")
+    project.wheels.rename(cpu_wheels)
+    project.wheels.mkdir()
     torch = project.wheel("torch", VERSION, "Requires-Dist: nvidia-toy==1.0\n")
     toy = project.wheel("nvidia_toy", "1.0")
     (project.folder / "requirements.lock").write_text("")
@@ -138,15 +141,14 @@ def test_either_build_takes_the_others_place(project: Project) -> None:
     own = 'build-backend = "backend"\nbackend-path = ["."]'
     text = text.replace('build-backend = "setuptools.build_meta"', own)
     (project.folder / "pyproject.toml").write_text(text.replace('["setuptools>=77"]', "[]"))
-    index = f"TORCH_INDEX={project.wheels.as_uri()}"
+    places = {"cpu": cpu_wheels.as_uri(), "cuda": project.wheels.as_uri()}
     cuda = {"torch": VERSION, "nvidia-toy": "1.0"}
     for build, expected in [("cpu", {"torch": f"{VERSION}+cpu"}), ("cuda", cuda)] * 2:
-        done = project.make("setup", f"TORCH={build}", index)
+        done = project.make("setup", f"TORCH={build}", PIP_FIND_LINKS=places[build])
         assert done.returncode == 0, done.stderr
         assert project.installed() == expected
         assert (project.folder / ".venv/.ready").read_text() == f"{build}\n"
-    (project.wheels / f"torch-{VERSION}+cpu-py3-none-any.whl").unlink()
-    done = project.make("setup", "TORCH=cpu", index)
+    done = project.make("setup", "TORCH=cpu")  # where there is the other build alone
     assert done.returncode == 2
     assert f"error: no CPU build torch=={VERSION} to be had; name an index" in done.stderr
     assert not (project.folder / ".venv/.ready").exists()
