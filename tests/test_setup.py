@@ -93,7 +93,8 @@ class Project:
         """What pip lists, by name."""
         command = [self.folder / ".venv/bin/python", "-m", "pip", "list", "--format", "freeze"]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        return dict(re.findall(r"^(torch|nvidia-toy)==(\S+)$", lines, re.MULTILINE))
+        pairs = re.findall(r"^(torch|nvidia.toy)==(\S+)$", lines, re.MULTILINE)
+        return {name.replace("_", "-"): version for name, version in pairs}
 
 
 @pytest.fixture
