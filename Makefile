@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
-# What torch pins by itself where it has a GPU build; see the head of requirements.lock.
-GPU_PACKAGES := triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti \
-  nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile \
-  nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 \
-  nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+# Which build of torch: that of an NVIDIA GPU or the smaller one. What is installed stays.
+ifeq ($(origin TORCH),undefined)
+TORCH := $(or $(shell cat $(READY) 2>/dev/null),$(shell nvidia-smi -L 2>/dev/null | grep -q '^GPU ' && echo cuda || echo cpu))
+endif
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+SYSTEM := $(shell uname -s)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 need_name = $(if $(NAME),,$(error Which? For example `make $(1)`; `make experiments` runs all))
@@ -81,28 +82,56 @@ plots: $(READY) ## Write dvc_plots/index.html, which opens without internet
 pictures: report ## Bring the README's pictures up to date: docs/*.png
 	cp plots/gpt2/confusion_test.png plots/compare/roc.png plots/finetune/loss.png plots/finetune/accuracy.png docs/
 
-setup: $(READY) ## Only make the virtual environment
+setup: $(READY) ## Only make the virtual environment; TORCH=cpu or TORCH=cuda chooses the build of torch
 
-audit: $(READY) ## Look the installed packages up among the known vulnerabilities
-	pip install --quiet pip-audit
-	pip-audit --skip-editable
+# These tools' own packages are no part of what the lock files pin.
+TOOLS := $(VENV)/tools/bin
+INSTALL_TOOL = python -m venv $(VENV)/tools && $(TOOLS)/python -m pip install --quiet --disable-pip-version-check
+
+audit: $(READY) ## Look the pinned packages up among the known vulnerabilities
+	$(INSTALL_TOOL) pip-audit
+	$(TOOLS)/pip-audit --strict --require-hashes --disable-pip -r requirements.lock -r requirements-cuda.lock
 
 sbom: $(READY) ## Write a CycloneDX list of what is installed: sbom.json
-	pip install --quiet pip-audit
-	pip-audit --skip-editable --format cyclonedx-json --output sbom.json || test -s sbom.json
+	$(INSTALL_TOOL) cyclonedx-bom
+	$(TOOLS)/cyclonedx-py environment --output-file sbom.json $(VENV)
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
-	pip install --quiet uv
-	(sed -n '/^#/p;/^[^#]/q' requirements.lock; uv pip compile --quiet --no-header --universal \
-	  --generate-hashes --no-annotate --python-version 3.11 --group dev --no-emit-package torch $(foreach p,$(GPU_PACKAGES),--no-emit-package $(p)) \
-	  pyproject.toml) > requirements.lock.new
-	mv requirements.lock.new requirements.lock
+	$(INSTALL_TOOL) uv
+	$(TOOLS)/uv pip compile --quiet --no-header --universal --generate-hashes --no-annotate \
+	  --python-version 3.11 --group dev pyproject.toml > all.new
+	for lock in requirements requirements-cuda; do sed -n '/^#/p;/^[^#]/q' $$lock.lock > $$lock.new; done
+	awk '/^[^ ]/ {torch = /^(torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+)==/} \
+	  {print >> (torch ? "requirements-cuda.new" : "requirements.new")}' all.new
+	mv requirements.new requirements.lock && mv requirements-cuda.new requirements-cuda.lock && rm all.new
 
-$(READY): requirements.lock pyproject.toml
+# Another build than the installed one is asked for
+ifneq ($(TORCH),$(shell cat $(READY) 2>/dev/null))
+$(READY): FORCE
+endif
+FORCE:
+
+PIP_INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+TORCH_PIN = $(shell sed -nE 's/^ *"(torch==[0-9.]+)".*/\1/p' pyproject.toml)
+INSTALL_cuda = $(PIP_INSTALL) --no-deps --require-hashes -r requirements-cuda.lock
+# The CPU build has a name of its own on Linux alone.
+INSTALL_cpu = $(PIP_INSTALL) --no-deps --extra-index-url $(TORCH_INDEX) $(TORCH_PIN)$(if $(filter Linux,$(SYSTEM)),+cpu) || { \
+  echo "error: no CPU build $(TORCH_PIN) to be had; name an index that has it by TORCH_INDEX=, or take the larger build: make setup TORCH=cuda" >&2; exit 1; }
+CUDA_PACKAGES = $(shell sed -nE 's/^([a-z0-9-]+)==.*/\1/p' requirements-cuda.lock)
+
+$(READY): requirements.lock requirements-cuda.lock pyproject.toml
 	@test -e .git || { echo "error: this folder is no git clone, and DVC needs one; take \`git clone\`, or here \`git init && git add --all && git commit -m start\`" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "error: Python 3.11 to 3.13 is needed, this is %d.%d; try: make PYTHON=python3.12 ..." % v)'
+	@case $(TORCH)-$(SYSTEM) in \
+	  cpu-*|cuda-Linux) ;; \
+	  cuda-*) echo "error: TORCH=cuda: torch has a CUDA build for Linux only; choose TORCH=cpu" >&2; exit 1;; \
+	  *) echo "error: TORCH=$(TORCH): choose cpu or cuda" >&2; exit 1;; \
+	esac
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $$(sed -nE 's/^ *"(torch==[0-9.]+)".*/\1/p' pyproject.toml)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $(READY)
+	@# pip would take the one build for the other
+	@test "$$(cat $(READY) 2>/dev/null)" = $(TORCH) || $(VENV)/bin/python -m pip uninstall -qq --yes $(CUDA_PACKAGES)
+	@rm -f $(READY)
+	$(PIP_INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL_$(TORCH))
+	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@echo $(TORCH) > $(READY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spam_gpt2.common.console import run_stage, say, warn
-from spam_gpt2.common.files import write_text
+from spam_gpt2.common.files import InputError, write_text
 from spam_gpt2.common.params import load_params
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.tracking.mlflow_run import log_run
@@ -27,7 +27,9 @@ def track() -> str:
     try:
         run_id = log_run(Path(), params.model_dump(), params.track.experiment)
     except Exception as error:  # whatever the store does, the results are in files already
-        reason = without_secrets(" ".join(str(error).split()))[:300] or type(error).__name__
+        reason = without_secrets(" ".join(str(error).split())) or type(error).__name__
+        if not isinstance(error, InputError):  # ours end in what to do
+            reason = reason[:300]
         warn(
             f"MLflow did not take this run ({reason}); every result is in metrics/ and plots/. "
             "To send it later: `dvc repro --single-item --force track`"

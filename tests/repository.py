@@ -14,6 +14,7 @@ from scipy import stats
 PIPELINE = {"stages": {"prepare": {"cmd": "true"}, "finetune": {"cmd": "true"}}}
 PARAMS = {"prepare": {"seed": 123}, "finetune": {"epochs": 5, "learning_rate": 5.0e-5}}
 LABELS = ["ham", "spam"]
+ODD_NAME = "why? #1 100% größe 短信 $HOME 'q', [a]"  # of a folder
 FIGURES = ("accuracy", "precision", "recall", "f1", "roc_auc", "loss")
 
 

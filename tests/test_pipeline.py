@@ -127,11 +127,9 @@ def write_messages(path: Path, labels: list[str], counts: dict[str, int]) -> Non
                 writer.writerow([label, f"{' '.join(words)}, {draw.randint(0, 999)}"])
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint_dir: Path) -> Clone:
+def small_clone(folder: Path, checkpoint_dir: Path) -> Clone:
     """A clone with 300 messages, set up for a stand-in that is learnt fast."""
-    folder = tmp_path_factory.mktemp("clone")
-    made = Clone(folder, tiny_checkpoint_dir)
+    made = Clone(folder, checkpoint_dir)
     write_messages(folder / "messages.csv", ["ham", "spam"], {"ham": 200, "spam": 100})
     made.set(
         prepare__path="messages.csv",
@@ -146,6 +144,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint_dir: Path) -
     made.run("git", "add", "--all")
     made.run("git", "commit", "-qm", "start")
     return made
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint_dir: Path) -> Clone:
+    return small_clone(tmp_path_factory.mktemp("clone"), tiny_checkpoint_dir)
 
 
 OUTPUTS = ("data", "metrics", "plots", "models/classifier", "reports/probe.md")

@@ -33,6 +33,7 @@ from http_server import (
     without_length,
     without_proxies,
 )
+from repository import ODD_NAME
 
 from spam_gpt2.common.download import (
     DownloadError,
@@ -425,6 +426,16 @@ def test_a_local_file_is_copied(tmp_path: Path, name: str, address: Callable[[Pa
     download(address(source_path), tmp_path / "out/copy", PIN)
     assert (tmp_path / "out/copy").read_bytes() == source_path.read_bytes() == CONTENT
     assert names(tmp_path / "out") == ["copy"]
+
+
+@pytest.mark.parametrize("scheme", ["file://", "file:", "file://localhost"])
+def test_a_file_address_may_be_typed_as_the_path_is(tmp_path: Path, scheme: str) -> None:
+    """Such an address has no query and no fragment, so that ? and # can only be the path's."""
+    folder = tmp_path / ODD_NAME
+    folder.mkdir()
+    (folder / "file.bin").write_bytes(CONTENT)
+    download(f"{scheme}{folder}/file.bin", tmp_path / "copy", PIN)
+    assert (tmp_path / "copy").read_bytes() == CONTENT
 
 
 def test_a_path_may_start_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

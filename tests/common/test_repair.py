@@ -88,15 +88,20 @@ def test_a_whole_lock_file_is_left_alone(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("name", ["dvc.lock", "reports/dvc.lock", "metrics/gpt2.json"])
+WRITTEN = ["params.yaml", "experiments.yaml", "dvc.yaml", "plots/dvc.yaml", "reports/dvc.yaml"]
+MADE = ["dvc.lock", "reports/dvc.lock", "metrics/gpt2.json"]
+
+
+@pytest.mark.parametrize("name", [*WRITTEN, *MADE])
 def test_an_unresolved_merge_is_one_line_with_the_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    steps = "keep the lines that you mean" if name in WRITTEN else "`git checkout --ours"
     monkeypatch.chdir(tmp_path)
     path = Path(name)
     path.parent.mkdir(exist_ok=True)
     text = "a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> other\n"
     path.write_text(text)
-    with pytest.raises(InputError, match=f"^{name}: an unresolved merge; `git checkout --ours"):
+    with pytest.raises(InputError, match=f"^{name}: an unresolved merge; {steps}"):
         heal_state()
     assert path.read_text() == text

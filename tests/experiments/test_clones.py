@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from repository import Repository
+from repository import ODD_NAME, Repository
 
 from spam_gpt2.common.files import InputError
 from spam_gpt2.experiments.clones import TMP_DIR, clones, fetch_references, workplaces
@@ -54,7 +54,12 @@ def test_how_a_user_likes_diffs_does_not_matter(project: Repository, setting: st
         assert (clone / "params.yaml").read_text() == "seed: 2\n"
 
 
-def test_it_works_with_the_projects_cache_settings_and_name(project: Repository) -> None:
+@pytest.mark.parametrize("name", ["project", ODD_NAME], ids=["plain", "odd"])
+def test_it_works_with_the_projects_cache_settings_and_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project: Repository, name: str
+) -> None:
+    project.root = project.root.rename(tmp_path / name)
+    monkeypatch.chdir(project.root)
     dvc(project.root, "remote", "add", "--local", "own", "https://example.org/a%20b")
     with clones(1) as (clone,):
         assert dvc(clone, "cache", "dir") == str(project.root / ".dvc/cache")

@@ -126,6 +126,13 @@ def test_a_name_that_git_would_not_take_is_refused(tmp_path: Path, name: str) ->
         load_experiments(write_spec(tmp_path, {name: {"about": "x"}}), PARAMS_PATH)
 
 
+def test_names_differ_by_more_than_case(tmp_path: Path) -> None:
+    """Git's references and the logs are files, and macOS and Windows take these two for one."""
+    entries = {"lora": {"about": "x"}, "LoRA": {"about": "y"}}
+    with pytest.raises(InputError, match="'LoRA' is 'lora' where files' names have no case"):
+        load_experiments(write_spec(tmp_path, entries), PARAMS_PATH)
+
+
 def test_a_missing_or_broken_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         load_experiments(tmp_path / "experiments.yaml", PARAMS_PATH)

@@ -569,6 +569,18 @@ def test_a_port_that_another_program_has_is_one_line(
     assert "error: port 70000: " in error_of(capsys, history.root, "serve", "--port", "70000")
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_a_host_is_an_address_of_either_kind_or_told(
+    history: History, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        port = str(other.getsockname()[1])
+        line = error_of(capsys, history.root, "serve", "--host", "::1", "--port", port)
+    assert line.startswith(f"error: port {port}: Address already in use")
+    line = error_of(capsys, history.root, "serve", "--host", "no-such-host.invalid")
+    assert line.startswith("error: --host no-such-host.invalid: ")
+
+
 FACTS = {
     "data.train.sha256": "a",
     "data.validation.sha256": "b",

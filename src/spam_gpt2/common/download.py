@@ -146,7 +146,8 @@ def local_path(url: str) -> Path | None:
     if parts.scheme in ("http", "https"):
         return None
     if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
+        # Such an address has no query and no fragment: those who type one escape neither.
+        return Path(url2pathname(url.partition(":")[2].removeprefix(f"//{parts.netloc}")))
     if "://" in url:
         raise DownloadError(f"{url}: only https, http and file addresses and folders can be read")
     try:

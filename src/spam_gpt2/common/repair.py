@@ -12,10 +12,12 @@ import yaml
 from spam_gpt2.common.commands import git
 from spam_gpt2.common.console import one_line_errors, say
 from spam_gpt2.common.files import InputError, write_text
+from spam_gpt2.common.merges import RESOLVE, has_markers
 
 LOCK_PATHS = (Path("dvc.lock"), Path("reports/dvc.lock"))
-MARKERS = ("<<<<<<< ", ">>>>>>> ")  # git's, at the start of a line
+WRITTEN = ("params.yaml", "experiments.yaml", "dvc.yaml", "plots/dvc.yaml", "reports/dvc.yaml")
 STEPS = {
+    "written": RESOLVE,
     "lock": "`git checkout --ours {path} && dvc repro && git add {path}`; what is missing is made",
     "metrics": "`git checkout --ours {path}`, then `dvc repro` makes it of the merged parameters",
 }
@@ -26,19 +28,19 @@ def heal_state() -> None:
 
     Raises: InputError for a merge that nobody has resolved.
     """
-    for path in (*LOCK_PATHS, *sorted(Path("metrics").glob("*.json"))):
-        if path.is_file() and has_markers(path):
-            steps = STEPS["lock" if path in LOCK_PATHS else "metrics"].format(path=path)
-            raise InputError(f"{path}: an unresolved merge; {steps}")
+    kinds = {  # what a person wrote comes first: the rest is made of it
+        "written": map(Path, WRITTEN),
+        "lock": LOCK_PATHS,
+        "metrics": sorted(Path("metrics").glob("*.json")),
+    }
+    for kind, paths in kinds.items():
+        for path in paths:
+            if path.is_file() and has_markers(path.read_text(encoding="utf-8", errors="replace")):
+                steps = STEPS[kind].format(path=path)
+                raise InputError(f"{path}: an unresolved merge; {steps}")
     for path in LOCK_PATHS:
         if path.is_file() and not is_lock(path):
             heal(path)
-
-
-def has_markers(path: Path) -> bool:
-    """Whether lines of a file begin as git marks both sides of a conflict."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return all(any(line.startswith(marker) for line in lines) for marker in MARKERS)
 
 
 def is_lock(path: Path) -> bool:

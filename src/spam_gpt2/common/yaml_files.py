@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from spam_gpt2.common.files import InputError
+from spam_gpt2.common.merges import RESOLVE, has_markers
 
 
 def describe_yaml_error(error: Exception) -> str:
@@ -22,10 +23,14 @@ def describe_yaml_error(error: Exception) -> str:
 def read_yaml(path: Path) -> Any:
     """What a YAML file of the project holds.
 
-    Raises: InputError when it is missing or none, or when a key stands in it twice.
+    Raises: InputError when it is missing or none, when a merge in it is unresolved, or when a key
+    stands in it twice.
     """
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if has_markers(text):
+            raise InputError(f"{path}: an unresolved merge; {RESOLVE.format(path=path)}")
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return None

@@ -7,12 +7,13 @@ list of its own. DVC's cache, MLflow's store and OpenAI's files remain the proje
 
 from __future__ import annotations
 
-import configparser
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
+
+from configobj import ConfigObj
 
 from spam_gpt2.common.commands import git, output_of
 
@@ -66,9 +67,8 @@ def _clone(path: Path) -> None:
 
 def _share_cache(path: Path, cache_dir: str) -> None:
     """Let DVC use the project's settings and cache there, and leave nothing outside of it."""
-    config = configparser.ConfigParser(interpolation=None)
-    config.read(".dvc/config.local", encoding="utf-8")
-    site_cache_dir = str(path / TMP_DIR / "site")
-    config.read_dict({"cache": {"dir": cache_dir}, "core": {"site_cache_dir": site_cache_dir}})
-    with (path / ".dvc/config.local").open("w", encoding="utf-8") as file:
-        config.write(file)
+    config = ConfigObj(".dvc/config.local", encoding="utf-8")  # as DVC does: it quotes a #
+    config.filename = str(path / ".dvc/config.local")
+    config.setdefault("cache", {})["dir"] = cache_dir
+    config.setdefault("core", {})["site_cache_dir"] = str(path / TMP_DIR / "site")
+    config.write()

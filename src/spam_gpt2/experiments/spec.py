@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -86,13 +87,23 @@ def load_experiments(
         except ValidationError as error:
             raise InputError(f"{path}: {group_name}.{describe_error(error)}") from None
         for name, entry in group.experiments.items():
-            if name in found or not NAME.fullmatch(name):
-                problem = "stands twice" if name in found else "is no name for an experiment"
+            if problem := _problem_of(name, found):
                 raise InputError(f"{path}: {group_name}: {name!r} {problem}")
             overrides = group.common | entry.set
             overridden(base, overrides, f"{path}: {name}")
             found[name] = Experiment(name, group_name, entry.about, overrides, entry.published)
     return found
+
+
+def _problem_of(name: str, others: Iterable[str]) -> str | None:
+    """Why an experiment cannot have a name, or None."""
+    if not NAME.fullmatch(name):
+        return "is no name for an experiment"
+    for other in others:  # git's references and our logs are files
+        if name.casefold() == other.casefold():
+            same = name == other
+            return "stands twice" if same else f"is {other!r} where files' names have no case"
+    return None
 
 
 def choose(experiments: dict[str, Experiment], names: list[str]) -> list[Experiment]:

@@ -57,8 +57,8 @@ class Extraction:
         messages = encode_messages(
             self.tokenizer, split["text"].tolist(), self.plan.max_length, pad=self.plan.pad
         )
-        numbers = [self.labels.index(label) for label in split["label"]]
-        labels = torch.tensor(numbers, dtype=torch.int64)  # also where there are none
+        ids = [self.labels.index(label) for label in split["label"]]
+        labels = torch.tensor(ids, dtype=torch.int64)  # also where there are none
         return extract_features(
             self.classifier, messages, labels, self.plan.cut, self.batch_tokens, self.compute.dtype
         )

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +92,7 @@ def _open_experiment(experiment: str, location: str | None) -> tuple[MlflowClien
     if found is None:
         return client, client.create_experiment(experiment, location)
     if found.lifecycle_stage == "deleted":
-        where = without_secrets(client.tracking_uri)
+        where = shlex.quote(without_secrets(client.tracking_uri))
         raise InputError(
             f"MLflow's experiment {experiment} is deleted; choose another track.experiment, or "
             f"`MLFLOW_TRACKING_URI={where} mlflow experiments restore -x {found.experiment_id}`"

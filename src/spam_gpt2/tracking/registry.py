@@ -147,13 +147,16 @@ def show_runs(port: int, host: str) -> None:
 
 def check_port(port: int, host: str, other: str) -> None:
     """Refuse a port that cannot be listened on, in one line where the server has a traceback."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise InputError(f"port {port}: {reason}; choose another, as in `{other}`") from None
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address[0], port, *address[2:]))
+    except socket.gaierror as error:
+        raise InputError(f"--host {host}: {error.strerror}") from None
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"port {port}: {reason}; choose another, as in `{other}`") from None
 
 
 def check_result(gpt2: Mapping[str, Any]) -> list[str]:
