@@ -8,7 +8,7 @@ from spam_gpt2.common.files import read_json, write_csv, write_json
 from spam_gpt2.common.params import Params, load_params
 from spam_gpt2.evaluation import calibration
 from spam_gpt2.evaluation.decisions import choose_threshold, decision_figures
-from spam_gpt2.evaluation.evaluation import label_ids, read_predictions
+from spam_gpt2.evaluation.predictions import label_ids, read_predictions
 from spam_gpt2.figures.charts import save_curves
 
 import numpy as np

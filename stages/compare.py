@@ -5,7 +5,7 @@ from pathlib import Path
 from spam_gpt2.common.console import run_stage, say
 from spam_gpt2.common.files import InputError, read_json, write_csv, write_json
 from spam_gpt2.evaluation.comparison import Comparison
-from spam_gpt2.evaluation.evaluation import label_ids, read_predictions
+from spam_gpt2.evaluation.predictions import label_ids, read_predictions
 from spam_gpt2.figures.confusion import save_confusion_matrix
 
 import numpy as np

@@ -15,10 +15,8 @@ from spam_gpt2.evaluation.metrics import (
     classification_metrics,
     confidence_intervals,
     confusion,
-    false_positive_rate,
     precision_recall_points,
     roc_points,
-    share_interval,
 )
 
 NAMES = ["accuracy", "precision", "recall", "f1", "roc_auc", "loss"]
@@ -143,35 +141,6 @@ def test_a_certain_error_costs_much_but_not_infinity() -> None:
 
 # Intervals.
 
-# Newcombe (1998), Statistics in Medicine 17, table I: Wilson's score interval, method 3.
-NEWCOMBE = [
-    (81, 263, 0.2553, 0.3662),
-    (15, 148, 0.0624, 0.1605),
-    (0, 20, 0.0000, 0.1611),
-    (1, 29, 0.0061, 0.1718),
-]
-
-
-@pytest.mark.parametrize(("count", "total", "low", "high"), NEWCOMBE)
-def test_wilsons_interval_is_as_published(count: int, total: int, low: float, high: float) -> None:
-    assert share_interval(count, total, 0.95) == pytest.approx([low, high], abs=5e-5)
-
-
-@few_examples
-@given(
-    total=st.integers(1, 5000), share=st.floats(0, 1), confidence=st.sampled_from([0.5, 0.9, 0.99])
-)
-def test_wilsons_interval_is_its_formula(total: int, share: float, confidence: float) -> None:
-    """Wilson (1927): the shares p that lie z standard errors, taken at p, from what was seen."""
-    count = round(share * total)
-    low, high = share_interval(count, total, confidence)
-    z = stats.norm.ppf(0.5 + confidence / 2)
-    p = count / total
-    middle = (p + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z * math.sqrt(p * (1 - p) / total + z**2 / (4 * total**2)) / (1 + z**2 / total)
-    assert [low, high] == pytest.approx([middle - half, middle + half], abs=1e-6)
-
-
 SETTINGS = {"confidence": 0.95, "resamples": 300, "seed": 123}
 
 
@@ -288,20 +257,7 @@ def test_the_seed_of_the_settings_alone_draws_the_resamples() -> None:
     assert other["accuracy"] == first["accuracy"]
 
 
-# Shares, matrices and curves.
-
-
-@pytest.mark.parametrize(("negative", "wrong"), [(0, 1), (1, 4), (2, 5)])
-def test_false_positive_rate_counted_by_hand(negative: int, wrong: int) -> None:
-    probabilities = np.eye(3)[[0, 0, 0, 0, 1]]  # five messages of one class, and their predictions
-    result = false_positive_rate(probabilities, negative, 0.9)
-    interval = stats.binomtest(wrong, 5).proportion_ci(0.9, method="wilson")
-    assert result == {
-        "messages": 5,
-        "false_positives": wrong,
-        "false_positive_rate": wrong / 5,
-        "interval": pytest.approx([interval.low, interval.high], abs=1e-6),
-    }
+# Matrices and curves.
 
 
 def test_confusion_has_true_classes_in_rows_and_predicted_in_columns() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spam_gpt2.evaluation.metrics import share_interval
+from spam_gpt2.evaluation.intervals import share_interval
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from scipy import stats
 from sklearn import metrics as sk
+
+from spam_gpt2.evaluation.intervals import share_interval
 
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -117,25 +116,6 @@ class _Resampling:
         left, right = self.bounds[i]
         ranks = (below[left] + below[right] + 1) / 2
         return float(drawn[self.labels == self.of_interest[i]] @ ranks)
-
-
-def share_interval(count: int, total: int, confidence: float) -> list[float]:
-    """Wilson's score interval of a share."""
-    interval = stats.binomtest(count, total).proportion_ci(confidence, method="wilson")
-    return [round(float(interval.low), 6), round(float(interval.high), 6)]
-
-
-def false_positive_rate(
-    probabilities: np.ndarray, negative: int, confidence: float
-) -> dict[str, Any]:
-    """Share of messages of one class that are taken for another, with its interval."""
-    wrong = int((probabilities.argmax(1) != negative).sum())
-    return {
-        "messages": len(probabilities),
-        "false_positives": wrong,
-        "false_positive_rate": round(wrong / len(probabilities), 6),
-        "interval": share_interval(wrong, len(probabilities), confidence),
-    }
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, n_classes: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from spam_gpt2.common.markdown import code, details, escape, table
 from spam_gpt2.common.nested import flat
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import one_line
-from spam_gpt2.evaluation.metrics import share_interval
+from spam_gpt2.evaluation.intervals import share_interval
 from spam_gpt2.reporting.revisions import ABSENT, Results
 from spam_gpt2.reporting.summary import FIGURES
 
