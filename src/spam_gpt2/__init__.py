@@ -6,12 +6,13 @@ import sys
 
 # For the libraries below torch, so before torch is imported anywhere. Threads that wait for each
 # other soon sleep: they spin by default, and on a busy machine take the core from those that they
-# wait for (GNU's OpenMP; Intel's and LLVM's, in milliseconds). oneDNN keeps fewer kernels: batches
-# differ in size, and each size has kernels of its own.
+# wait for (GNU's OpenMP; Intel's and LLVM's, in milliseconds). Fewer kernels of oneDNN are kept:
+# each takes 2 MB or more, and batches differ in size, which has kernels of its own.
 for _variable, _value in (
     ("GOMP_SPINCOUNT", "10000"),
     ("KMP_BLOCKTIME", "1"),
-    ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64"),
+    ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32"),
+    ("LRU_CACHE_CAPACITY", "32"),  # of torch's own cache above oneDNN's
 ):
     os.environ.setdefault(_variable, _value)
 
