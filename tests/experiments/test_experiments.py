@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from conftest import ROOT
 from repository import Repository
 
 from spam_gpt2.common.files import InputError
+from spam_gpt2.experiments.__main__ import share_of_cores
 from spam_gpt2.experiments.runner import Results, Run, command, find
 from spam_gpt2.experiments.spec import Experiment, Published, choose, load_experiments
 from spam_gpt2.experiments.table import (
@@ -291,3 +293,18 @@ def test_the_picture_shows_leak_only_where_there_is_some() -> None:
         "here, without messages that stand in train, too": [75.0, nan, nan],
     }
     assert list(picture_series(frame([row("own", 0.5)]))) == ["here, gpt2-124M"]
+
+
+@pytest.mark.parametrize(
+    ("cores", "jobs", "allowed", "threads"),
+    [(8, 2, None, 4), (8, 3, None, 2), (2, 3, None, 1), (8, 2, "1", 1), (8, 2, "6,2", 4)],
+)
+def test_experiments_side_by_side_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, jobs: int, allowed: str | None, threads: int
+) -> None:
+    """Of those that this process may use, and never more than its user allows."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if allowed:
+        monkeypatch.setenv("OMP_NUM_THREADS", allowed)
+    assert share_of_cores(jobs) == threads
