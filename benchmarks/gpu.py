@@ -1,22 +1,21 @@
 """Speed on a GPU beside the plain recipe and transformers, as a table in Markdown: see gpu.sh.
 
 Random weights of GPT-2 124M on invented messages as long as those of the SMS Spam Collection. It
-needs torch, numpy, safetensors, tqdm and pydantic: it runs where nothing can be installed.
+needs no data, no weights and no tokenizer.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import random
 import sys
 import time
 from types import SimpleNamespace
 
 import torch
-import torch.nn.functional as F
+from invented import CONFIG, invent
+from our_training import training_step, whole_training
 from recipes import (
     BATCH_SIZE,
-    EPOCHS,
     LORA_RANK,
     Data,
     PlainRecipe,
@@ -24,31 +23,22 @@ from recipes import (
     mean_seconds,
     time_steps,
     wait,
-    whole_training,
+    whole_recipe,
 )
 
 from spam_gpt2.classifier.lora import add_lora
 from spam_gpt2.features.features import Features, all_logits, extract_features
 from spam_gpt2.gpt2.batching import pack_messages
 from spam_gpt2.gpt2.compute import Compute
-from spam_gpt2.gpt2.config import GPT2Config
-from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable, trained_tensors
+from spam_gpt2.gpt2.head import GPT2Classifier, set_trainable
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.gpt2.weights import random_gpt2
 
-CONFIG = GPT2Config(n_vocab=50257, n_ctx=1024, n_embd=768, n_head=12, n_layer=12)
 SIZES = {"train": 1044, "validation": 149, "test": 302}
 HOLDOUT = 4080
 BATCH_TOKENS = 16384  # keeps the GPU busy; on a processor 1,024 are enough
 STEPS = 20
 TRAINABLE = {"last_block": 1, "last_two_blocks": 2, "all": 12, "lora": 12}
-
-
-def invent(count: int, seed: int) -> list[list[int]]:
-    """Messages of random tokens: mean about 31, at most 120, as in the balanced collection."""
-    draw = random.Random(seed)
-    lengths = [min(120, max(3, round(draw.gammavariate(4, 7.8)))) for _ in range(count)]
-    return [draw.choices(range(50256), k=length) for length in lengths]
 
 
 def start(precision: str) -> Compute:
@@ -83,9 +73,7 @@ def ours(trainable: str, precision: str, tokens: dict[str, list[list[int]]]) -> 
     on_device = {split: f.to(compute.device) for split, f in features.items()}
     step = time_step(classifier, on_device["train"])
     looks = {s: mean_seconds(lambda s=s: all_logits(classifier, on_device[s]), 1) for s in SIZES}
-    batches = EPOCHS * -(-SIZES["train"] // BATCH_SIZE)
-    whole = extraction + batches * step + batches // 25 * looks["validation"]
-    return whole + EPOCHS * (looks["train"] + looks["validation"]) + sum(looks.values()), step
+    return extraction + whole_training(SIZES["train"], step, looks), step
 
 
 def extract(model: GPT2Classifier, tokens: list[list[int]], cut: int, compute: Compute) -> Features:
@@ -97,17 +85,8 @@ def extract(model: GPT2Classifier, tokens: list[list[int]], cut: int, compute: C
 
 def time_step(classifier: GPT2Classifier, train: Features) -> float:
     """Mean seconds of a training step on random batches."""
-    trained = trained_tensors(classifier).values()
-    optimizer = torch.optim.AdamW(trained, lr=5e-5, weight_decay=0.1, fused=True)
     batches = iter(torch.randperm(len(train)).repeat(STEPS).split(BATCH_SIZE))
-
-    def step() -> None:
-        indices = next(batches)
-        loss = F.cross_entropy(train.logits(classifier, indices), train.labels[indices])
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
+    step = training_step(classifier, train, batches)
     mean_seconds(step, 3)
     return mean_seconds(step, STEPS)
 
@@ -120,7 +99,7 @@ def recipe_seconds(name: str, trainable: str, tokens: dict, setting: Setting) ->
     labels = {split: torch.arange(len(t)) % 2 for split, t in tokens.items()}
     data = Data(tokens, labels, CONFIG.n_vocab - 1)
     made = kind(random_gpt2(CONFIG, 1), trainable, TRAINABLE[trainable], data, setting)
-    return whole_training(made, time_steps(made, STEPS, STEPS))
+    return whole_recipe(made, time_steps(made, STEPS, STEPS))
 
 
 def rates(precision: str) -> str:

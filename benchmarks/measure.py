@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from our_training import training_step, whole_training
 from recipes import (
     BATCH_SIZE,
-    EPOCHS,
     LORA_RANK,
     Data,
     PlainRecipe,
@@ -26,7 +25,7 @@ from recipes import (
     Setting,
     mean_seconds,
     time_steps,
-    whole_training,
+    whole_recipe,
 )
 
 from spam_gpt2.classifier.artifacts import load_classifier
@@ -38,12 +37,12 @@ from spam_gpt2.common.files import read_json
 from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.data.messages import read_split
 from spam_gpt2.data.splits import SPLITS
-from spam_gpt2.evaluation.evaluation import label_ids
+from spam_gpt2.evaluation.predictions import label_ids
 from spam_gpt2.features.features import BATCH_TOKENS, Features, all_logits, extract_features
 from spam_gpt2.gpt2.batching import Messages, encode_messages
 from spam_gpt2.gpt2.compute import DTYPES, Compute
 from spam_gpt2.gpt2.config import GPT2Config
-from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
+from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2, Linear
 from spam_gpt2.gpt2.sources import SIZES
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
@@ -53,7 +52,6 @@ from spam_gpt2.training.allocator import keep_freed_memory
 
 WEIGHTS_DIR = Path("models/gpt2")
 PREPARED_DIR = Path("data/prepared")
-LOG_EVERY = 25
 
 
 def read_data() -> tuple[dict[str, list[str]], dict[str, torch.Tensor]]:
@@ -79,7 +77,7 @@ def recipe(
     kind = PlainRecipe if which == "plain" else transformers_loop()
     made = kind(gpt2, trainable, blocks, data, setting)
     times = time_steps(made, steps, (steps + 1) // 2)
-    return {"step": times.train, "look": times.look, "whole": whole_training(made, times)}
+    return {"step": times.train, "look": times.look, "whole": whole_recipe(made, times)}
 
 
 def transformers_loop() -> type[Recipe]:
@@ -114,28 +112,16 @@ def ours(trainable: str, steps: int, precision: str = "float32") -> dict[str, An
     compute.place(classifier)
     step = time_our_step(classifier, features["train"], steps)
     looks = {split: time_look(classifier, features[split]) for split in SPLITS}
-    batches = EPOCHS * -(-len(features["train"]) // BATCH_SIZE)
-    whole = extraction + batches * step + batches // LOG_EVERY * looks["validation"]
-    whole += EPOCHS * (looks["train"] + looks["validation"]) + sum(looks.values())
-    return {"features": extraction, "step": step, "whole": whole}
+    training = whole_training(len(features["train"]), step, looks)
+    return {"features": extraction, "step": step, "whole": extraction + training}
 
 
 def time_our_step(classifier: GPT2Classifier, train: Features, steps: int) -> float:
     """Mean seconds of a training step on random batches."""
     keep_freed_memory()  # as the stage does
-    parameters = trained_tensors(classifier).values()
-    optimizer = torch.optim.AdamW(parameters, lr=5e-5, weight_decay=0.1, fused=True)
     order = torch.randperm(len(train)).repeat(2)
     batches = iter(order.repeat(1 + steps * BATCH_SIZE // len(order)).split(BATCH_SIZE))
-
-    def step() -> None:
-        indices = next(batches)
-        loss = F.cross_entropy(train.logits(classifier, indices), train.labels[indices])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return mean_seconds(step, steps)
+    return mean_seconds(training_step(classifier, train, batches), steps)
 
 
 def time_look(classifier: GPT2Classifier, features: Features) -> float:

@@ -8,21 +8,19 @@ Eleven blocks of a random GPT-2 124M on 64 invented messages, beside the same in
 from __future__ import annotations
 
 import copy
-import random
 import statistics
 import time
 from types import SimpleNamespace
 
 import torch
+from invented import CONFIG, invent
 from torch import Tensor
 
 from spam_gpt2.gpt2.compute import Compute, has_bfloat16
-from spam_gpt2.gpt2.config import GPT2Config
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.ragged import runs_of
 from spam_gpt2.gpt2.weights import random_gpt2
 
-CONFIG = GPT2Config(n_vocab=50257, n_ctx=1024, n_embd=768, n_head=12, n_layer=12)
 CUT = CONFIG.n_layer - 1
 REPEATS = 5
 
@@ -31,10 +29,9 @@ class Batch:
     """Messages of mean 31 tokens, the longest first, as `token_batches` gives them."""
 
     def __init__(self) -> None:
-        draw = random.Random(1)
-        lengths = [min(120, max(3, round(draw.gammavariate(4, 7.8)))) for _ in range(64)]
-        self.runs = runs_of(sorted(lengths, reverse=True))
-        self.tokens = torch.tensor([draw.randrange(50256) for _ in range(sum(lengths))])
+        messages = sorted(invent(64, 1), key=len, reverse=True)
+        self.runs = runs_of(map(len, messages))
+        self.tokens = torch.tensor([token for message in messages for token in message])
 
     def through(self, classifier: GPT2Classifier) -> Tensor:
         """What enters the last block, (N, D)."""

@@ -157,7 +157,7 @@ def wait() -> None:
         torch.cuda.synchronize()
 
 
-def whole_training(recipe: Recipe, times: StepTimes) -> float:
+def whole_recipe(recipe: Recipe, times: StepTimes) -> float:
     """Seconds of all epochs with their evaluation, counted up from the steps."""
     steps = EPOCHS * recipe.data.batches("train")
     return steps * times.train + recipe.looks() * times.look

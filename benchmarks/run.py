@@ -10,33 +10,23 @@ of this one run. A recipe's training is counted up from a few timed steps: each 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
 from random_checkpoint import STAND_IN_DIR, write_random_checkpoint
+from workspace import HERE, Workspace
 
 from spam_gpt2.gpt2.compute import has_bfloat16
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
 RECIPES = {"plain": "plain recipe", "transformers": "transformers"}
 HOW = ("as it comes", "same setting")
-COPIED = (
-    "stages", "src", "dvc.yaml", "plots/dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore",
-    ".gitignore",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,70 +69,6 @@ QUICK = Scale(
     growth=(),
     precisions=("float32",),
 )
-
-
-class Workspace:
-    """A copy of the project in which the pipeline and the measurements run."""
-
-    def __init__(self, folder: Path, checkpoint_dir: Path, quick: bool) -> None:
-        self.folder = folder
-        for name in (*COPIED, "models/gpt2-mini"):
-            source, target = ROOT / name, folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
-        changes = {
-            "fetch_gpt2": {"sources": [str(checkpoint_dir)], "verify": False, "fallback": None}
-        }
-        self.set(changes)
-        self.run("git", "init", "--quiet")
-        if quick:
-            self._shorten()
-
-    def _shorten(self) -> None:
-        """Take the first 200 messages of the collection for all there are."""
-        self.run("dvc", "repro", "download_data")
-        lines = (self.folder / "data/raw/SMSSpamCollection").read_bytes().splitlines(True)
-        (self.folder / "first.tsv").write_bytes(b"".join(lines[:200]))
-        self.set({"prepare": {"path": "first.tsv"}})
-
-    def set(self, changes: dict[str, dict[str, Any]]) -> None:
-        """Change parameters."""
-        path = self.folder / "params.yaml"
-        values = yaml.safe_load(path.read_text())
-        for section, of_section in changes.items():
-            values[section].update(of_section)
-        path.write_text(yaml.safe_dump(values))
-
-    def run(self, *command: str) -> str:
-        """Run a command in the folder; its standard output."""
-        environment = os.environ | {
-            "PYTHONPATH": str(self.folder / "src"),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        }
-        done = subprocess.run(command, cwd=self.folder, env=environment, text=True,
-                              stdout=subprocess.PIPE)  # fmt: skip
-        if done.returncode:
-            raise SystemExit(f"error: {' '.join(command)} failed; what it says is above")
-        return done.stdout
-
-    def timed(self, *command: str) -> float:
-        """Wall seconds of a command, its start included."""
-        began = time.perf_counter()
-        self.run(*command)
-        return time.perf_counter() - began
-
-    def measure(self, measurement: str, **arguments: Any) -> dict[str, Any]:
-        """One measurement of measure.py in a process of its own."""
-        print(f"{measurement} {arguments or ''}", file=sys.stderr, flush=True)
-        script = str(HERE / "measure.py")
-        output = self.run(sys.executable, script, measurement, json.dumps(arguments))
-        return json.loads(output.splitlines()[-1])
-
-    def stages(self) -> dict[str, tuple[float, int]]:
-        """Seconds and peak MB of each stage, as it last ran."""
-        lines = (self.folder / "reports/timings.tsv").read_text().splitlines()
-        rows = (line.split("\t") for line in lines)
-        return {stage: (float(seconds), int(peak)) for stage, seconds, peak in rows}
 
 
 def machine(vocabulary_dir: Path) -> list[str]:

@@ -8,7 +8,8 @@ from spam_gpt2.common.params import load_params
 from spam_gpt2.data.messages import read_split
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.baseline import fit_baseline
-from spam_gpt2.evaluation.evaluation import label_ids, write_evaluation
+from spam_gpt2.evaluation.evaluation import write_evaluation
+from spam_gpt2.evaluation.predictions import label_ids
 
 PREPARED_DIR = Path("data/prepared")
 

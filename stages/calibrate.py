@@ -8,8 +8,8 @@ from spam_gpt2.common.files import read_json, write_csv, write_json
 from spam_gpt2.common.nested import class_keys
 from spam_gpt2.common.params import Params, load_params
 from spam_gpt2.evaluation import calibration
-from spam_gpt2.evaluation.evaluation import label_ids, read_predictions
 from spam_gpt2.evaluation.expected import class_shares, expected_mistakes
+from spam_gpt2.evaluation.predictions import label_ids, read_predictions
 from spam_gpt2.evaluation.threshold import operating_points
 from spam_gpt2.figures.reliability import reliability_figure
 from spam_gpt2.figures.style import save

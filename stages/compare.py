@@ -7,7 +7,7 @@ from spam_gpt2.common.files import InputError, read_json, write_csv, write_json
 from spam_gpt2.common.params import load_params
 from spam_gpt2.evaluation.comparison import Comparison
 from spam_gpt2.evaluation.curves import Answers, save_threshold_curves
-from spam_gpt2.evaluation.evaluation import label_ids, read_predictions
+from spam_gpt2.evaluation.predictions import label_ids, read_predictions
 from spam_gpt2.figures.confusion import save_confusion_matrix
 from spam_gpt2.figures.style import BASELINE, CLASSIFIER
 

@@ -6,7 +6,7 @@ from spam_gpt2.classifier.artifacts import load_classifier
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.params import load_params
 from spam_gpt2.data.messages import read_split
-from spam_gpt2.evaluation.evaluation import write_holdout_evaluation
+from spam_gpt2.evaluation.holdout import write_holdout_evaluation
 from spam_gpt2.features.features import class_probabilities, load_features
 from spam_gpt2.gpt2.compute import Compute
 

@@ -8,7 +8,7 @@ from spam_gpt2.common.files import write_csv, write_json, write_text
 from spam_gpt2.common.nested import class_keys
 from spam_gpt2.common.params import load_params
 from spam_gpt2.evaluation.errors import confident_mistakes, errors_report, explain, quoted
-from spam_gpt2.evaluation.evaluation import read_predictions
+from spam_gpt2.evaluation.predictions import read_predictions
 from spam_gpt2.figures.charts import save_bars
 
 import pandas as pd

@@ -9,13 +9,13 @@ from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import load_params
 from spam_gpt2.data.messages import read_split
 from spam_gpt2.data.splits import SPLITS
-from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.evaluation.learning_curve import (
     baseline_accuracy,
     gpt2_accuracy,
     stratified_order,
     usable_sizes,
 )
+from spam_gpt2.evaluation.predictions import label_ids
 from spam_gpt2.features.features import load_features
 from spam_gpt2.figures.learning_curve import learning_curve_figure
 from spam_gpt2.figures.style import save

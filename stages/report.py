@@ -14,7 +14,7 @@ METRICS = (
     "robustness",
 )  # fmt: skip
 PICTURES = [
-    "gpt2/confusion_test", "baseline/confusion_test", "gpt2/roc", "gpt2/precision_recall",
+    "gpt2/confusion_test", "baseline/confusion_test", "compare/roc", "compare/precision_recall",
     "finetune/loss", "finetune/accuracy", "calibrate/reliability", "robustness/robustness",
     "learning_curve/accuracy", "explain/tokens",
 ]  # fmt: skip

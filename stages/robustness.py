@@ -8,8 +8,8 @@ from spam_gpt2.common.files import write_csv, write_json
 from spam_gpt2.common.params import load_params
 from spam_gpt2.data.messages import read_split
 from spam_gpt2.evaluation.baseline import fit_baseline
-from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.evaluation.perturbations import perturb
+from spam_gpt2.evaluation.predictions import label_ids
 from spam_gpt2.evaluation.robustness import robustness_table
 from spam_gpt2.figures.charts import save_bars
 from spam_gpt2.figures.style import BASELINE, CLASSIFIER

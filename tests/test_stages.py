@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -130,6 +131,30 @@ def test_a_change_of_the_training_does_not_run_the_frozen_blocks_again() -> None
         "plan_features", "extract_features", "extract_holdout",
     ]  # fmt: skip
     assert not any(stage.code & trained for stage in extracting)
+
+
+# What takes long to import, and which stages of an experiment have a use for it.
+HEAVY = {
+    "torch": {"finetune", "evaluate", "evaluate_holdout"},
+    "sklearn": {"evaluate"},
+    "scipy": {"evaluate"},
+    "matplotlib": {"finetune", "evaluate"},
+    "mlflow": set(),  # `track` imports it once it is to send something
+}
+IMPORTED = "import sys, {stage}; print(*(name for name in {names} if name in sys.modules))"
+
+
+@pytest.mark.parametrize(
+    "stage", ["check_params", "finetune", "evaluate", "track", "evaluate_holdout"]
+)
+def test_an_experiment_imports_no_more_than_it_needs(stage: str) -> None:
+    """These run for every other learning rate, and an import can take longer than their work."""
+    code = IMPORTED.format(stage=stage, names=[*HEAVY])
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=STAGES_DIR, check=True, text=True, stdout=subprocess.PIPE,
+    ).stdout  # fmt: skip
+    assert set(found.split()) == {name for name, stages in HEAVY.items() if stage in stages}
 
 
 def spread(keys: Iterable[Key]) -> set[str]:

@@ -186,3 +186,18 @@ def test_a_stage_that_ends_looks_for_no_garbage(tmp_path: Path) -> None:
     in_the_stage, at_exit = map(int, done.stdout.split())
     assert in_the_stage == 0
     assert at_exit > 1000  # objects that the last collections pass over
+
+
+def test_garbage_is_collected_from_where_the_work_begins(tmp_path: Path) -> None:
+    """Not while libraries are imported, which leave none."""
+    script = tmp_path / "stages/some_stage.py"
+    script.parent.mkdir()
+    script.write_text(
+        "import gc\nfrom spam_gpt2.common.console import run_stage\n"
+        "imported = gc.isenabled()\n"
+        "run_stage(lambda: print(imported, gc.isenabled()), 'some_stage.py')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, check=True, text=True, stdout=subprocess.PIPE
+    )
+    assert done.stdout.split() == ["False", "True"]

@@ -22,15 +22,15 @@ from sklearn import metrics as sk
 from spam_gpt2.common.files import InputError, sha256_of, write_csv
 from spam_gpt2.common.params import Evaluate
 from spam_gpt2.data.splits import SPLITS
-from spam_gpt2.evaluation.evaluation import (
+from spam_gpt2.evaluation.evaluation import write_evaluation
+from spam_gpt2.evaluation.holdout import write_holdout_evaluation
+from spam_gpt2.evaluation.metrics import confidence_intervals
+from spam_gpt2.evaluation.predictions import (
     Predicted,
     label_ids,
     predictions_table,
     read_predictions,
-    write_evaluation,
-    write_holdout_evaluation,
 )
-from spam_gpt2.evaluation.metrics import confidence_intervals
 
 CURVES = ("roc", "precision_recall")
 PIPELINE = ROOT / "dvc.yaml"
@@ -442,30 +442,12 @@ def test_an_empty_holdout_leaves_files_without_figures(folder: Path) -> None:
 # Tables.
 
 
-def test_label_ids_are_places_in_the_list_of_labels() -> None:
-    messages = pd.DataFrame({"label": ["spam", "ham", "news", "spam"]}, index=[5, 3, 9, 1])
-    ids = label_ids(messages, ["news", "spam", "ham"])
-    assert ids.tolist() == [1, 2, 0, 1]
-    assert ids.dtype == np.int64
-
-
-def test_a_label_that_is_not_in_the_list_is_named() -> None:
-    with pytest.raises(InputError, match="label 'eggs' is none of ham, spam; run `dvc repro`"):
-        label_ids(pd.DataFrame({"label": ["ham", "eggs"]}), ["ham", "spam"])
-
-
 def test_a_table_of_predictions_leaves_the_messages_as_they_are() -> None:
     messages, probabilities = predicted(CLASSES["three"], 10, seed=4)
     before = messages.copy()
     table = predictions_table(messages, probabilities, CLASSES["three"])
     pd.testing.assert_frame_equal(messages, before)
     assert table.index.tolist() == list(range(13))
-
-
-def test_a_small_probability_is_not_rounded_to_zero() -> None:
-    messages = pd.DataFrame({"line": [1], "label": ["ham"], "text": ["hi"]})
-    table = predictions_table(messages, np.array([[1 - 1.25e-12, 1.25e-12]]), ["ham", "spam"])
-    assert table.loc[0, "probability_spam"] == 1.25e-12
 
 
 def test_predictions_that_are_missing_or_of_other_labels_are_named(

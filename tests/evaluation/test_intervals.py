@@ -114,3 +114,12 @@ def test_the_interval_of_a_difference_is_the_published_one(
     one, two = (x1 / n1, share_interval(x1, n1, 0.95)), (x2 / n2, share_interval(x2, n2, 0.95))
     assert difference_interval(*two, *one) == pytest.approx((low, high), abs=6e-5)
     assert difference_interval(*one, *two) == pytest.approx((-high, -low), abs=6e-5)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+@pytest.mark.parametrize(("count", "total"), [(0, 1), (1, 1), (0, 4080), (4080, 4080), (3, 7)])
+def test_wilsons_interval_is_scipys(count: int, total: int, confidence: float) -> None:
+    expected = stats.binomtest(count, total).proportion_ci(confidence, method="wilson")
+    low, high = share_interval(count, total, confidence)
+    assert [low, high] == [round(expected.low, 6), round(expected.high, 6)]
+    assert math.copysign(1, low) == 1  # no -0.0 in a metrics file

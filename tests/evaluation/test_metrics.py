@@ -15,7 +15,6 @@ from spam_gpt2.evaluation.metrics import (
     classification_metrics,
     confidence_intervals,
     confusion,
-    false_positive_rate,
 )
 
 NAMES = ["accuracy", "precision", "recall", "f1", "roc_auc", "loss"]
@@ -271,20 +270,7 @@ def test_the_seed_of_the_settings_alone_draws_the_resamples() -> None:
     assert other["accuracy"] == first["accuracy"]
 
 
-# Shares, matrices and curves.
-
-
-@pytest.mark.parametrize(("negative", "wrong"), [(0, 1), (1, 4), (2, 5)])
-def test_false_positive_rate_counted_by_hand(negative: int, wrong: int) -> None:
-    probabilities = np.eye(3)[[0, 0, 0, 0, 1]]  # five messages of one class, and their predictions
-    result = false_positive_rate(probabilities, negative, 0.9)
-    interval = stats.binomtest(wrong, 5).proportion_ci(0.9, method="wilson")
-    assert result == {
-        "messages": 5,
-        "false_positives": wrong,
-        "false_positive_rate": wrong / 5,
-        "interval": pytest.approx([interval.low, interval.high], abs=1e-6),
-    }
+# Matrices and curves.
 
 
 def test_confusion_has_true_classes_in_rows_and_predicted_in_columns() -> None:

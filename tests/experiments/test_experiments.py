@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from repository import Repository
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.project import COLLECTION_PATH
 from spam_gpt2.experiments import results_table
+from spam_gpt2.experiments.__main__ import share_of_cores
 from spam_gpt2.experiments.results_table import (
     Row,
     frame,
@@ -351,7 +353,7 @@ def test_the_picture_of_experiments_has_intervals_where_they_are_known(
         "xl", 0.5, overrides={"fetch_gpt2.size": "1558M"}, weights="gpt2-mini", interval=[0.4, 0.6]
     )
     write_table([row("new", 0.95, interval=[0.92, 0.975]), xl], order, path)
-    assert asked[-1]["names"] == order
+    assert asked[-1]["names"] == ["old", "new", "xl (not fetched)"]
     nan = pytest.approx((math.nan, math.nan), nan_ok=True)
     assert asked[-1]["intervals"] == {next(iter(asked[-1]["points"])): [nan, (92.0, 97.5), nan]}
     assert "test low %" not in path.read_text(encoding="utf-8")
@@ -377,3 +379,18 @@ def test_the_picture_of_seeds_has_students_interval_of_the_mean(
     *seeds, mean = picture["intervals"]["train"]
     assert all(math.isnan(bound) for pair in seeds for bound in pair)
     assert mean == pytest.approx((93 - reach, 93 + reach), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("cores", "jobs", "allowed", "threads"),
+    [(8, 2, None, 4), (8, 3, None, 2), (2, 3, None, 1), (8, 2, "1", 1), (8, 2, "6,2", 4)],
+)
+def test_experiments_side_by_side_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, jobs: int, allowed: str | None, threads: int
+) -> None:
+    """Of those that this process may use, and never more than its user allows."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if allowed:
+        monkeypatch.setenv("OMP_NUM_THREADS", allowed)
+    assert share_of_cores(jobs) == threads

@@ -32,13 +32,8 @@ from spam_gpt2.common.markdown import code, escape, table
 from spam_gpt2.common.params import load_params
 from spam_gpt2.common.text import one_line, visible
 from spam_gpt2.evaluation.errors import errors_report
-from spam_gpt2.evaluation.evaluation import (
-    _pairs,
-    label_ids,
-    predictions_table,
-    read_predictions,
-    write_evaluation,
-)
+from spam_gpt2.evaluation.evaluation import _pairs, write_evaluation
+from spam_gpt2.evaluation.predictions import label_ids, predictions_table, read_predictions
 from spam_gpt2.figures import confusion
 from spam_gpt2.figures.style import words_of
 from spam_gpt2.reporting.model_card import _data, _licences, _use, _what

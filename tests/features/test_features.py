@@ -19,7 +19,7 @@ from spam_gpt2.features.features import (
     load_features,
     save_features,
 )
-from spam_gpt2.gpt2.batching import encode_messages
+from spam_gpt2.gpt2.batching import encode_messages, pack_messages
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2
 from spam_gpt2.gpt2.weights import load_tensors, save_tensors
@@ -225,6 +225,21 @@ def test_features_of_messages_of_one_token_come_back(
         assert torch.equal(logits, all_logits(classifier, features))
 
 
+@pytest.mark.parametrize("cut", [2, N_LAYER])
+def test_features_in_bfloat16_come_back(
+    tmp_path: Path, tiny_gpt2: GPT2, tokenizer: tiktoken.Encoding, cut: int
+) -> None:
+    classifier = build(tiny_gpt2)
+    messages = encode_messages(tokenizer, TEXTS, 24)
+    features = extract_features(
+        classifier, messages, labels_of(TEXTS), cut, 30, dtype=torch.bfloat16
+    )
+    save_features(tmp_path / "features", features)
+    loaded = load_features(tmp_path / "features")
+    assert loaded.hidden.dtype == torch.bfloat16
+    assert torch.equal(loaded.hidden, features.hidden)
+
+
 def test_the_same_features_are_the_same_bytes(
     tmp_path: Path, tiny_gpt2: GPT2, tokenizer: tiktoken.Encoding
 ) -> None:
@@ -287,3 +302,27 @@ def test_a_split_with_no_messages_has_no_logits(
     features = extract_features(classifier, messages, no_labels, cut, 30)
     save_features(tmp_path / "features", features)
     assert all_logits(classifier, load_features(tmp_path / "features")).shape == (0, 3)
+
+
+@pytest.mark.parametrize("cut", [2, N_LAYER])
+def test_nearly_all_batches_have_the_same_number_of_tokens(
+    tiny_gpt2: GPT2, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    """Every other number costs kernels of its own, which are kept; and no result changes."""
+    draw = torch.Generator().manual_seed(1)
+    tokens = [torch.randint(300, (int(n),), generator=draw).tolist() for n in range(1, 8)] * 9
+    classifier, sizes = build(tiny_gpt2), []
+    messages = pack_messages([[i, *t] for i, t in enumerate(tokens)], 299, 24)
+    labels = torch.zeros(len(tokens), dtype=torch.int64)
+    alone = extract_features(classifier, messages, labels, cut, 1)
+    below = classifier.below
+
+    def seen(tokens: Tensor, *args: object) -> Tensor:
+        sizes.append(len(tokens))
+        return below(tokens, *args)
+
+    monkeypatch.setattr(classifier, "below", seen)
+    together = extract_features(classifier, messages, labels, cut, 64)
+    assert len(sizes) > 4
+    assert set(sizes[:-1]) == {64}
+    assert_close(together.hidden, alone.hidden)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 import tiktoken
 import torch
 from hypothesis import given, settings
@@ -13,11 +14,12 @@ from spam_gpt2.gpt2.batching import (
     Messages,
     concatenate,
     encode_messages,
+    fill_up,
     pack_messages,
     pad,
     token_batches,
 )
-from spam_gpt2.gpt2.ragged import split_runs
+from spam_gpt2.gpt2.ragged import lengths_of, runs_of, split_runs
 
 TEXTS = ["Win cash now", "See you at home", "", "Win cash now", "ok", "\N{PARTY POPPER}" * 9]
 
@@ -161,3 +163,22 @@ def test_messages_side_by_side_keep_their_tokens(
     assert tokens.shape == (len(indices), max(lengths))
     for row, i in enumerate(indices):
         assert tokens[row, : lengths[row]].tolist() == messages[i]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "added"),
+    [
+        ([30, 30], [4]),  # to 64
+        ([32, 32], []),  # full
+        ([30, 20], []),  # more than an eighth is missing
+        ([2] * 30, []),  # no message may become longer than those that are there
+    ],
+)
+def test_a_batch_is_filled_up_by_a_message_behind_all_others(
+    lengths: list[int], added: list[int]
+) -> None:
+    tokens = torch.arange(sum(lengths))
+    filled, runs = fill_up(tokens, runs_of(lengths), 64)
+    assert torch.equal(filled[: len(tokens)], tokens)
+    assert lengths_of(runs) == lengths + added
+    assert len(filled) == sum(lengths + added)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2, Linear
 from spam_gpt2.gpt2.ragged import runs_of
 from spam_gpt2.gpt2.weight_packing import PackedFeedForward, PackedLinear, pack, packing_works
+from spam_gpt2.gpt2.weights import load_tensors, save_tensors
 
 needs_kernels = pytest.mark.skipif(
     not packing_works(torch.float32), reason="this torch has no packed kernels for the processor"
@@ -101,3 +104,23 @@ def test_kernels_that_compute_something_else_are_not_used(monkeypatch: pytest.Mo
     monkeypatch.setattr("spam_gpt2.gpt2.weight_packing.PackedLinear", Rounded)
     assert not packing_works(torch.float32)
     packing_works.cache_clear()
+
+
+@needs_kernels
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
+def test_the_mapped_weights_are_let_go_once_they_are_packed(tmp_path: Path) -> None:
+    """Both would lie in memory otherwise: as they are in the file, and packed."""
+    path = tmp_path / "weights.safetensors"
+    save_tensors(path, {"weight": torch.randn(2048, 1024), "bias": torch.zeros(2048)})
+    linear = Linear(1024, 2048).requires_grad_(False)
+    linear.load_state_dict(load_tensors(path), assign=True)
+    before = mapped_in_memory()
+    with torch.inference_mode():
+        PackedLinear(linear.requires_grad_(False))(torch.ones(1, 1024))
+    assert mapped_in_memory() - before < 4096  # of the 8,192 KiB that were read
+
+
+def mapped_in_memory() -> int:
+    """KiB of mapped files that this process has in memory."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("RssFile:")[1].split()[0])

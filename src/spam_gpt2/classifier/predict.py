@@ -13,7 +13,7 @@ import torch
 from spam_gpt2.classifier.artifacts import Card, load_classifier
 from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.features.features import BATCH_TOKENS
-from spam_gpt2.gpt2.batching import concatenate, encode_messages, token_batches
+from spam_gpt2.gpt2.batching import concatenate, encode_messages, fill_up, token_batches
 from spam_gpt2.gpt2.compute import Compute, find_device, has_bfloat16
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
@@ -72,8 +72,9 @@ class Predictor:
         with torch.inference_mode():
             for indices in token_batches(messages.lengths, BATCH_TOKENS):
                 tokens, runs = concatenate(messages.tokens, messages.offsets, indices)
+                tokens, runs = fill_up(tokens, runs, BATCH_TOKENS)
                 x = self.classifier.gpt2.embed(tokens.to(self.classifier.device), runs)
-                logits[indices] = self.classifier.above(x, runs, 0).cpu()
+                logits[indices] = self.classifier.above(x, runs, 0)[: len(indices)].cpu()
         for probabilities in logits.double().softmax(1)[messages.rows].tolist():
             best = max(range(len(probabilities)), key=probabilities.__getitem__)
             yield Prediction(self.card.labels[best], probabilities[best], probabilities)

@@ -67,6 +67,9 @@ def one_line_errors(place: object = "") -> Iterator[None]:
     try:
         if signal.getsignal(signal.SIGINT) is end_in_one_line:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        if not gc.isenabled():
+            gc.freeze()  # what is imported stays
+            gc.enable()
         yield
     except (InputError, OSError) as error:  # a full disk, a folder that is not ours
         exit_with_error(error, place)

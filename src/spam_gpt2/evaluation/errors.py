@@ -12,7 +12,7 @@ import pandas as pd
 from spam_gpt2.classifier.attribution import attribute
 from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.common.markdown import code, table
-from spam_gpt2.evaluation.evaluation import Predicted, label_ids
+from spam_gpt2.evaluation.predictions import Predicted, label_ids
 
 SHOWN = 6  # tokens for and against a decision in the report
 

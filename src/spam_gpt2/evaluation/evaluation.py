@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spam_gpt2.common.files import InputError, read_csv, write_csv, write_json
-from spam_gpt2.common.nested import class_keys
+from spam_gpt2.common.files import write_csv, write_json
 from spam_gpt2.common.params import Evaluate
 from spam_gpt2.common.text import plot_text
 from spam_gpt2.evaluation.curves import save_threshold_curves
@@ -18,12 +17,10 @@ from spam_gpt2.evaluation.metrics import (
     classification_metrics,
     confidence_intervals,
     confusion,
-    false_positive_rate,
 )
+from spam_gpt2.evaluation.predictions import Predicted, label_ids, predictions_table
 from spam_gpt2.figures.confusion import confusion_title, save_confusion_matrix
 from spam_gpt2.figures.style import MODELS
-
-Predicted = tuple[pd.DataFrame, np.ndarray]  # messages (line, label, text), probabilities (N, K)
 
 
 def write_evaluation(
@@ -81,26 +78,6 @@ def write_evaluation(
     write_json(Path("metrics") / f"{name}.json", metrics)
 
 
-def write_holdout_evaluation(
-    model: dict[str, Any], predicted: Predicted, labels: list[str], settings: Evaluate
-) -> None:
-    """Write how many hold-out messages of each class are taken for another, and predictions.
-
-    Into `metrics/holdout.json` and `data/predictions/holdout.csv`. Of two classes the last is
-    the positive one, so that the rate of the first is the false-positive rate.
-    """
-    messages, probabilities = predicted
-    actual = label_ids(messages, labels)
-    metrics = dict(model)
-    for k, key in enumerate(class_keys(labels, model)):
-        of_class = probabilities[actual == k]
-        if len(of_class):
-            metrics[key] = false_positive_rate(of_class, k, settings.confidence)
-    table = predictions_table(messages, probabilities, labels)
-    write_csv(Path("data/predictions/holdout.csv"), table)
-    write_json(Path("metrics/holdout.json"), metrics)
-
-
 def unseen_accuracy(
     texts: pd.Series, right: np.ndarray, training_texts: pd.Series, confidence: float
 ) -> dict[str, Any]:
@@ -123,41 +100,6 @@ def unseen_accuracy(
         "accuracy": round(correct / len(unseen), 6),
         "interval": share_interval(correct, len(unseen), confidence),
     }
-
-
-def label_ids(messages: pd.DataFrame, labels: list[str]) -> np.ndarray:
-    """Class of each message by its place in `labels`, (N,) of int64; InputError for another one."""
-    for label in sorted(set(messages["label"]) - set(labels)):
-        raise InputError(
-            f"label {label!r} is none of {', '.join(labels)}; run `dvc repro` as a whole"
-        )
-    return messages["label"].map({label: k for k, label in enumerate(labels)}).to_numpy(np.int64)
-
-
-def predictions_table(
-    messages: pd.DataFrame, probabilities: np.ndarray, labels: list[str]
-) -> pd.DataFrame:
-    """Messages with the predicted label and the probability of each, to 9 significant digits.
-
-    Rounded to decimals, the small ones would be 0, and their log-odds lost.
-    """
-    table = messages[["line", "label", "text"]].reset_index(drop=True)
-    table.insert(2, "predicted", np.array(labels)[probabilities.argmax(1)])
-    rounded = [[float(f"{p:.9g}") for p in row] for row in probabilities.tolist()]
-    names = [f"probability_{label}" for label in labels]
-    shares = pd.DataFrame(np.array(rounded).reshape(-1, len(labels)), columns=names)
-    return pd.concat([table.iloc[:, :3], shares, table.iloc[:, 3:]], axis=1)
-
-
-def read_predictions(path: Path, labels: list[str]) -> Predicted:
-    """Read back what `predictions_table` holds. Raises InputError for a file of other labels."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; `dvc repro` makes it")
-    table = read_csv(path, ("label", "predicted", "text"))
-    columns = [f"probability_{label}" for label in labels]
-    if not {"line", "label", "text", *columns} <= set(table.columns):
-        raise InputError(f"{path}: no predictions for {', '.join(labels)}; run `dvc repro`")
-    return table[["line", "label", "text"]], table[columns].to_numpy(np.float64)
 
 
 def _pairs(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import torch
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.params import Baseline, Finetune
 from spam_gpt2.evaluation.baseline import fit_baseline
-from spam_gpt2.evaluation.evaluation import label_ids
+from spam_gpt2.evaluation.predictions import label_ids
 from spam_gpt2.features.features import Features
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.training.loop import finetune

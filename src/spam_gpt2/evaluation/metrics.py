@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from sklearn import metrics as sk
@@ -93,19 +92,6 @@ def _class_figures(
             f1_interval(hits, flagged, positives, confidence),
         ),
         "roc_auc": (auc, auc_interval(auc, positives, len(labels) - positives, confidence)),
-    }
-
-
-def false_positive_rate(
-    probabilities: np.ndarray, negative: int, confidence: float
-) -> dict[str, Any]:
-    """Share of messages of one class that are taken for another, with its interval."""
-    wrong = int((probabilities.argmax(1) != negative).sum())
-    return {
-        "messages": len(probabilities),
-        "false_positives": wrong,
-        "false_positive_rate": round(wrong / len(probabilities), 6),
-        "interval": share_interval(wrong, len(probabilities), confidence),
     }
 
 

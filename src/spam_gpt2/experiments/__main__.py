@@ -78,6 +78,19 @@ def queue(chosen: list[Experiment]) -> None:
     )
 
 
+def share_of_cores(jobs: int) -> int:
+    """Threads for each of some experiments at a time, of the cores that this process may use.
+
+    Whoever has set OMP_NUM_THREADS gets no more.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return min(
+        max(1, cores // jobs), int(allowed) if allowed.isdecimal() and int(allowed) else cores
+    )
+
+
 def run_all(chosen: list[Experiment], again: bool, jobs: int) -> list[str]:
     """Run those that have not been run, and go on after one that fails; returns the failures."""
     record, failed, waiting = runner.load_record(), [], []
@@ -92,7 +105,7 @@ def run_all(chosen: list[Experiment], again: bool, jobs: int) -> list[str]:
     if not waiting:
         return []
     jobs = min(jobs, len(waiting))
-    threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None
+    threads = share_of_cores(jobs) if jobs > 1 else None
     with (
         workplaces(jobs) as free,
         ThreadPoolExecutor(jobs) as pool,

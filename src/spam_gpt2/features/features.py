@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spam_gpt2.common.console import progress
 from spam_gpt2.common.files import InputError
-from spam_gpt2.gpt2.batching import Messages, concatenate, pad, rows_of, token_batches
+from spam_gpt2.gpt2.batching import Messages, concatenate, fill_up, pad, rows_of, token_batches
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.weights import load_tensors, save_tensors
 
@@ -100,8 +100,10 @@ def extract_features(
     with torch.inference_mode(), progress(total=len(messages.tokens), unit="token") as bar:
         for indices in token_batches(messages.lengths, batch_tokens):
             rows, runs = rows_of(messages.offsets, indices)
-            x = classifier.below(messages.tokens[rows].to(classifier.device), runs, cut)
-            hidden[indices if pooled else rows] = x.to("cpu", dtype)
+            tokens, runs = fill_up(messages.tokens[rows], runs, batch_tokens)
+            x = classifier.below(tokens.to(classifier.device), runs, cut)
+            places = indices if pooled else rows
+            hidden[places] = x[: len(places)].to("cpu", dtype)
             bar.update(len(rows))
     return Features(messages, labels, cut, hidden, offsets)
 
@@ -168,9 +170,10 @@ def load_features(path: Path) -> Features:
 def _problems(tensors: dict[str, Tensor]) -> Iterator[str]:
     """What is wrong with a file's tensors, the name in front: later checks need earlier ones."""
     for name, tensor in tensors.items():
-        if name not in KINDS:
+        types, dimensions = KINDS.get(name, (set(), 0))
+        if not types:
             yield f"{name} has no place here"
-        elif tensor.dtype not in KINDS[name][0] or tensor.dim() != KINDS[name][1]:
+        elif tensor.dtype not in types or tensor.dim() != dimensions:
             yield f"{name} is {tensor.dtype} of {tensor.dim()} dimensions"
     tokens, offsets, rows, labels, cut = (tensors[name] for name in list(KINDS)[:5])
     lengths = offsets.diff()

@@ -88,6 +88,22 @@ def token_batches(lengths: Tensor, batch_tokens: int) -> Iterator[Tensor]:
         yield torch.tensor(batch)
 
 
+def fill_up(tokens: Tensor, runs: Runs, batch_tokens: int) -> tuple[Tensor, Runs]:
+    """A batch with one message more, so that nearly all batches have the same number of tokens.
+
+    oneDNN makes kernels for every number that it meets, and keeps them: megabytes each. At most an
+    eighth of the batch is added; one that lacks more, as the last may, stays as it is. What comes
+    of the message that is added follows all else, and is to be cut off.
+
+    Args:
+        tokens: of the batch, (N,).
+    """
+    missing = batch_tokens - len(tokens)
+    if not 0 < missing <= batch_tokens // 8 or missing > max(length for _, length in runs):
+        return tokens, runs
+    return torch.cat([tokens, tokens[:missing]]), [*runs, (1, missing)]
+
+
 def rows_of(offsets: Tensor, indices: Tensor) -> tuple[Tensor, Runs]:
     """Which rows of a flat tensor are those of some messages, (N,), and how they divide."""
     starts, lengths = offsets[indices], offsets[indices + 1] - offsets[indices]

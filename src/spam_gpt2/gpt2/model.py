@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from spam_gpt2.common.files import InputError
 from spam_gpt2.gpt2.attention import attend
 from spam_gpt2.gpt2.config import GPT2Config
+from spam_gpt2.gpt2.mapped import release
 from spam_gpt2.gpt2.ragged import Runs, pad_runs, pick_one, positions_of, split_messages
 
 PADDED = 64  # messages that are padded together: few enough to stay in the cache
@@ -45,7 +46,9 @@ class Linear(nn.Linear):
         """Round inputs and weights to a type before they are multiplied; frozen ones at once."""
         self.compute_dtype = dtype
         if not self.weight.requires_grad:
+            as_loaded = self.weight.data
             self.to(dtype)
+            release(as_loaded)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out), of the type that it computes in."""

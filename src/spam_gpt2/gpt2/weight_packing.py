@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spam_gpt2.gpt2.mapped import release
 from spam_gpt2.gpt2.model import Block, FeedForward, Linear
 
 ROWS = 1024  # in a typical product, for which oneDNN chooses the order
@@ -44,7 +45,8 @@ class PackedLinear(nn.Module):
         weight = linear.weight.detach().to(dtype)
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight, ROWS)
         self.bias = linear.bias.detach().to(dtype)
-        self.linear = None  # and the weights as they were are let go
+        self.linear = None  # the weights as they were are let go
+        release(linear.weight)
 
 
 class PackedFeedForward(nn.Module):

@@ -23,8 +23,8 @@ from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import visible
 from spam_gpt2.data.messages import read_split
 from spam_gpt2.data.splits import SPLITS
-from spam_gpt2.evaluation.evaluation import label_ids
 from spam_gpt2.evaluation.metrics import classification_metrics
+from spam_gpt2.evaluation.predictions import label_ids
 from spam_gpt2.gpt2.config import CONFIG_FILE, VOCABULARY_FILES
 from spam_gpt2.gpt2.weights import WEIGHTS_FILE
 from spam_gpt2.tracking.mlflow_run import log_run, open_store, tags
