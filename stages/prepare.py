@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from spam_gpt2.common.console import run_stage, say, warn
-from spam_gpt2.common.files import InputError, write_json
+from spam_gpt2.common.files import InputError, write_csv, write_json
 from spam_gpt2.common.params import load_params
+from spam_gpt2.data.campaigns import AUDITED, audit, campaigns_table, find_near_twins
 from spam_gpt2.data.label_checks import check_labels
 from spam_gpt2.data.messages import read_messages, write_split
 from spam_gpt2.data.splits import describe, split_messages
 
 PREPARED_DIR = Path("data/prepared")
+CAMPAIGNS_PATH = Path("data/campaigns.csv")
 METRICS_PATH = Path("metrics/data.json")
 
 
@@ -27,14 +31,20 @@ def main() -> None:
     choices = params.model_dump(
         include={"duplicates", "balance", "stratify", "train", "validation", "seed"}
     )
+    twins = find_near_twins(messages["text"], min(AUDITED[0], params.campaign_similarity))
+    campaigns = twins.at(params.campaign_similarity).campaigns()
     try:
-        split = split_messages(messages, **choices)
+        split = split_messages(messages, campaigns=campaigns, **choices)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
     for name, frame in split.frames().items():
         write_split(PREPARED_DIR / f"{name}.csv", frame)
     write_json(PREPARED_DIR / "labels.json", labels)
+    positions = pd.Series(range(len(messages)), index=messages["line"])
+    members = {name: positions[frame["line"]].to_numpy() for name, frame in split.frames().items()}
     described = describe(messages, split, labels)
+    described["near_twins"] = audit(twins, members, params.campaign_similarity)
+    write_csv(CAMPAIGNS_PATH, campaigns_table(messages, campaigns, members))
     write_json(METRICS_PATH, described)
     tell(described["texts_with_several_labels"], len(messages), len(split.holdout))
 

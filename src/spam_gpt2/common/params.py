@@ -82,7 +82,8 @@ class Prepare(Section):
     delimiter: Annotated[str, Field(max_length=10)] | None
     quoting: Literal["none", "default"] | None
     labels: Labels | None
-    duplicates: Literal["together", "keep", "drop"]
+    duplicates: Literal["together", "campaign", "keep", "drop"]
+    campaign_similarity: Annotated[Float, Field(ge=0.3, le=1)]
     balance: bool
     stratify: bool
     train: Share

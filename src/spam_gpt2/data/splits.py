@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from spam_gpt2.common.nested import class_keys
@@ -30,6 +31,7 @@ def split_messages(
     messages: pd.DataFrame,
     *,
     duplicates: str,
+    campaigns: np.ndarray | None = None,
     balance: bool,
     stratify: bool,
     train: float,
@@ -40,11 +42,13 @@ def split_messages(
 
     With `duplicates="keep"`, `stratify=False` and seed 123 this draws exactly what GPT-2 tutorials
     draw with `DataFrame.sample(random_state=123)`. With `duplicates="together"` the messages of one
-    text move as a group, so that no text stands in two of the four frames; a text that is labelled
-    in several ways goes with the class of its first message.
+    text move as a group, so that no text stands in two of the four frames, and with "campaign"
+    those of one campaign; a group that is labelled in several ways goes with the class of its first
+    message.
 
     Args:
         messages: columns line, label, text.
+        campaigns: a number for each message, (N,), needed for "campaign" alone.
         train, validation: fractions of the messages; the rest is the test set.
 
     Raises: ValueError when a split would be without messages of a class.
@@ -52,7 +56,8 @@ def split_messages(
     counts = messages["label"].value_counts()
     if duplicates == "drop":
         messages = messages.drop_duplicates("text", ignore_index=True)
-    grouped = duplicates == "together"
+    grouped = duplicates in ("together", "campaign")
+    messages = messages.assign(group=campaigns if duplicates == "campaign" else messages["text"])
     balanced, holdout = _balance(messages, grouped, seed) if balance else (messages, messages[:0])
     shuffled = _shuffle(balanced, grouped, seed)
     strata = _classes(shuffled, grouped) if stratify else [shuffled]
@@ -67,7 +72,9 @@ def split_messages(
         frame = pd.concat(parts[name])
         frames[name] = _shuffle(frame, False, seed) if stratify else frame
         _check_classes(name, frame, counts, balance)
-    return Split(**frames, holdout=holdout)
+    return Split(
+        **{name: f.drop(columns="group") for name, f in (frames | {"holdout": holdout}).items()}
+    )
 
 
 def _check_classes(name: str, frame: pd.DataFrame, counts: pd.Series, balance: bool) -> None:
@@ -84,10 +91,10 @@ def _check_classes(name: str, frame: pd.DataFrame, counts: pd.Series, balance: b
 
 
 def _classes(messages: pd.DataFrame, grouped: bool) -> list[pd.DataFrame]:
-    """The messages of each class; grouped, all messages of a text by the label of its first."""
+    """The messages of each class; grouped, all of a group by the label of its first."""
     label = messages["label"]
     if grouped:
-        label = label.groupby(messages["text"]).transform("first")
+        label = label.groupby(messages["group"]).transform("first")
     return [part for _, part in messages.groupby(label)]
 
 
@@ -105,29 +112,29 @@ def _balance(messages: pd.DataFrame, grouped: bool, seed: int) -> tuple[pd.DataF
 
 
 def _shuffle(messages: pd.DataFrame, grouped: bool, seed: int) -> pd.DataFrame:
-    """Rows in random order; grouped, the rows of one text stay together."""
+    """Rows in random order; grouped, the rows of one group stay together."""
     if not grouped:
         return messages.sample(frac=1, random_state=seed)
-    texts = messages["text"].drop_duplicates().sample(frac=1, random_state=seed)
-    order = pd.Series(range(len(texts)), index=texts)
-    return messages.iloc[messages["text"].map(order).argsort(kind="stable")]
+    groups = messages["group"].drop_duplicates().sample(frac=1, random_state=seed)
+    order = pd.Series(range(len(groups)), index=groups)
+    return messages.iloc[messages["group"].map(order).argsort(kind="stable")]
 
 
 def _take(messages: pd.DataFrame, count: int, grouped: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The first `count` rows and the others; grouped, whole texts only.
+    """The first `count` rows and the others; grouped, whole groups only.
 
     A group that no longer fits is passed over for later, smaller ones, so that the count comes out
-    exactly whenever enough texts stand alone.
+    exactly whenever enough messages stand alone.
     """
     if not grouped:
         return messages[:count], messages[count:]
-    sizes = messages.groupby("text", sort=False).size()
+    sizes = messages.groupby("group", sort=False).size()
     taken, total = set(), 0
-    for text, size in sizes.items():
+    for group, size in sizes.items():
         if total + size <= count:
-            taken.add(text)
+            taken.add(group)
             total += size
-    inside = messages["text"].isin(taken)
+    inside = messages["group"].isin(taken)
     return messages[inside], messages[~inside]
 
 
