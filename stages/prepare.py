@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from spam_gpt2.common.console import run_stage, say, warn
 from spam_gpt2.common.files import InputError, write_csv, write_json
 from spam_gpt2.common.params import load_params
@@ -11,6 +9,8 @@ from spam_gpt2.data.campaigns import AUDITED, audit, campaigns_table, find_near_
 from spam_gpt2.data.label_checks import check_labels
 from spam_gpt2.data.messages import read_messages, write_split
 from spam_gpt2.data.splits import describe, split_messages
+
+import pandas as pd
 
 PREPARED_DIR = Path("data/prepared")
 CAMPAIGNS_PATH = Path("data/campaigns.csv")
