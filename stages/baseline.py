@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.files import read_csv
 from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import load_params
 from spam_gpt2.data.messages import read_split
@@ -25,7 +26,8 @@ def main() -> None:
         for split, messages in splits.items()
     }
     name = {"model": "TF-IDF and logistic regression"}
-    write_evaluation("baseline", name, predicted, labels, params.evaluate)
+    campaigns = read_csv(Path("data/campaigns.csv"), ["split", "label", "text"])
+    write_evaluation("baseline", name, predicted, labels, params.evaluate, campaigns)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from spam_gpt2.classifier.artifacts import load_classifier
 from spam_gpt2.common.console import run_stage
+from spam_gpt2.common.files import read_csv
 from spam_gpt2.common.params import load_params
 from spam_gpt2.data.messages import read_split
 from spam_gpt2.data.splits import SPLITS
@@ -22,7 +23,8 @@ def main() -> None:
         probabilities = class_probabilities(classifier, features)
         splits[split] = (read_split(Path(f"data/prepared/{split}.csv")), probabilities)
     model = {"weights": card.weights, "weights_sha256": card.weights_sha256}
-    write_evaluation("gpt2", model, splits, card.labels, params.evaluate)
+    campaigns = read_csv(Path("data/campaigns.csv"), ["split", "label", "text"])
+    write_evaluation("gpt2", model, splits, card.labels, params.evaluate, campaigns)
 
 
 if __name__ == "__main__":

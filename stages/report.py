@@ -20,7 +20,8 @@ PICTURES = [
 ]  # fmt: skip
 REPORTS_DIR = Path("reports")
 EXPERIMENTS_NOTE = (
-    "Accuracies in per cent; unseen are the test messages whose text is no training message's. "
+    "Accuracies in per cent; unseen are the test messages whose text is no training message's, "
+    "new campaigns those that are not even nearly the same. "
     "Seconds are of a whole execution."
 )
 

@@ -57,6 +57,9 @@ CLASSES = {"two": ["ham", "spam"], "three": ["news", "ham", "spam"]}
 COLLIDING = ["total", "weights", "line", "text", "label", "predicted", "</script><b>$x</b>"]
 
 
+NO_CAMPAIGNS = pd.DataFrame(columns=["campaign", "split", "line"])
+
+
 def predicted(labels: list[str], count: int, seed: int) -> Predicted:
     """Messages in random order, and float32 probabilities that are right more often than not."""
     random = np.random.default_rng(seed)
@@ -82,13 +85,18 @@ def three_splits(labels: list[str]) -> dict[str, Predicted]:
 
 
 def evaluate(
-    folder: Path, splits: dict[str, Predicted], labels: list[str], name: str = "gpt2", seed: int = 1
+    folder: Path,
+    splits: dict[str, Predicted],
+    labels: list[str],
+    name: str = "gpt2",
+    seed: int = 1,
+    campaigns: pd.DataFrame = NO_CAMPAIGNS,
 ) -> None:
     """Write an evaluation into a folder."""
     folder.mkdir(exist_ok=True)
     settings = SETTINGS.model_copy(update={"seed": seed})
     with chdir(folder):
-        write_evaluation(name, MODEL, splits, labels, settings)
+        write_evaluation(name, MODEL, splits, labels, settings, campaigns)
 
 
 @dataclass(frozen=True)
@@ -243,6 +251,22 @@ def test_accuracy_without_leak_by_hand(tmp_path: Path) -> None:
     splits["test"] = splits["validation"]
     evaluate(tmp_path, splits, ["ham", "spam"])
     assert read_json(tmp_path / "metrics/gpt2.json")["test_unseen"] == {"messages": 0}
+
+
+def test_the_accuracy_on_new_campaigns_leaves_out_those_of_train(tmp_path: Path) -> None:
+    labels = ["ham", "spam", "ham", "spam"]
+    messages = {
+        split: pd.DataFrame({"line": lines, "label": labels, "text": [f"{k}" for k in lines]})
+        for split, lines in {"train": [1, 2, 3, 4], "test": [5, 6, 7, 8]}.items()
+    }
+    messages["validation"] = messages["train"]
+    taken_for = np.eye(2)[[0, 1, 1, 1]]  # the third is wrong
+    splits = {split: (messages[split], taken_for) for split in ("train", "validation", "test")}
+    rows = [(1, "train", 1), (1, "test", 5), (2, "holdout", 9), (2, "test", 6), (3, "test", 8)]
+    campaigns = pd.DataFrame(rows, columns=["campaign", "split", "line"])
+    evaluate(tmp_path, splits, ["ham", "spam"], campaigns=campaigns)
+    found = read_json(tmp_path / "metrics/gpt2.json")["test_new_campaigns"]
+    assert (found["messages"], found["accuracy"]) == (3, 0.666667)  # all but line 5
 
 
 def test_confusion_matrices_count_true_and_predicted_labels(evaluation: Evaluation) -> None:
@@ -412,7 +436,7 @@ def test_each_of_three_classes_has_its_own_count(folder: Path) -> None:
 
 def test_classes_may_be_named_as_columns_and_figures_are(folder: Path) -> None:
     splits = three_splits(COLLIDING)
-    write_evaluation("gpt2", MODEL, splits, COLLIDING, SETTINGS)
+    write_evaluation("gpt2", MODEL, splits, COLLIDING, SETTINGS, NO_CAMPAIGNS)
     metrics = read_json(folder / "metrics/gpt2.json")
     assert metrics["weights"] == "tiny"
     messages, probabilities = splits["test"]

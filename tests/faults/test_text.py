@@ -259,7 +259,8 @@ def test_300_classes_are_done_in_under_a_minute(
 
     splits = {"train": split(14), "validation": split(2), "test": split(4)}
     began = time.monotonic()
-    write_evaluation("gpt2", {"weights": "x"}, splits, labels, evaluate)
+    campaigns = pd.DataFrame(columns=["campaign", "split", "line"])
+    write_evaluation("gpt2", {"weights": "x"}, splits, labels, evaluate, campaigns)
     assert time.monotonic() - began < 60
 
 

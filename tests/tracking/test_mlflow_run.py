@@ -62,6 +62,7 @@ def evaluation(shift: float) -> dict[str, Any]:
         **splits,
         "test_intervals": {name: [0.1, 0.9] for name in FIGURES},
         "test_unseen": unseen,
+        "test_new_campaigns": {"messages": 5, "accuracy": 0.75 - shift},
     }
 
 
@@ -186,7 +187,8 @@ def test_metrics_are_those_of_the_files(tracked: Tracked) -> None:
     expected = {f"test_baseline/{figure}": value for figure, value in baseline["test"].items()}
     for split in SPLITS:
         expected |= {f"{split}/{figure}": value for figure, value in gpt2[split].items()}
-    expected["test/accuracy_unseen"] = gpt2["test_unseen"]["accuracy"]
+    for part in ("unseen", "new_campaigns"):
+        expected[f"test/accuracy_{part}"] = gpt2[f"test_{part}"]["accuracy"]
     for figure in ("trainable_parameters", "train_loss"):
         expected[f"training/{figure}"] = training[figure]
     assert {name: v for name, v in logged.items() if not name.startswith("curves/")} == expected

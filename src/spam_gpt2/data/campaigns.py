@@ -44,18 +44,6 @@ class NearTwins:
         )
         return connected_components(links, directed=False)[1][self.text_ids]
 
-    def with_twin(self, among: np.ndarray) -> np.ndarray:
-        """Which messages have an equal or a near-twin among those marked, (N,) of bool.
-
-        A marked message counts as its own twin.
-        """
-        marked = np.zeros(int(self.text_ids.max(initial=-1)) + 1, dtype=bool)
-        marked[self.text_ids[among]] = True
-        found = marked.copy()
-        found[self.first[marked[self.second]]] = True
-        found[self.second[marked[self.first]]] = True
-        return found[self.text_ids]
-
     def pairs_between(self, one: np.ndarray, other: np.ndarray) -> int:
         """Pairs of a message at these positions and one at those that are equal or near-twins."""
         count = int(self.text_ids.max(initial=-1)) + 1
@@ -72,19 +60,19 @@ def audit(twins: NearTwins, members: dict[str, np.ndarray], similarity: float) -
         members: positions of the messages of each split, train among them.
         similarity: from which messages are of one campaign.
     """
-    chosen = twins.at(similarity)
-    sizes = np.bincount(chosen.campaigns())
+    numbers = twins.at(similarity).campaigns()
+    sizes = np.bincount(numbers)
     campaigns = np.sort(sizes[sizes > 1])[::-1]
-    in_train = np.zeros(len(twins.text_ids), dtype=bool)
-    in_train[members["train"]] = True
-    found = chosen.with_twin(in_train)
+    in_train = numbers[members["train"]]
     return {
         "similarity": similarity,
         "campaigns": len(campaigns),
         "messages_in_campaigns": int(campaigns.sum()),
         "largest": campaigns[:LARGEST].tolist(),
-        "near_twin_in_train": {
-            name: int(found[rows].sum()) for name, rows in members.items() if name != "train"
+        "campaign_in_train": {
+            name: int(np.isin(numbers[rows], in_train).sum())
+            for name, rows in members.items()
+            if name != "train"
         },
         "pairs_across_splits": {
             str(level): {

@@ -29,6 +29,7 @@ def write_evaluation(
     splits: dict[str, Predicted],
     labels: list[str],
     settings: Evaluate,
+    campaigns: pd.DataFrame,
 ) -> None:
     """Write metrics, confusion matrices, curves and predictions of the splits.
 
@@ -40,6 +41,7 @@ def write_evaluation(
         name: `gpt2` or `baseline`.
         model: what made the predictions, for the head of the metrics file; its first value stands
             below the pictures' titles.
+        campaigns: as `prepare` writes them.
         splits: train, validation and test; the test figures come with intervals, and beside them
             the accuracy without leak.
     """
@@ -69,37 +71,47 @@ def write_evaluation(
         seed=settings.seed,
     )
     right = probabilities.argmax(1) == actual
-    metrics["test_unseen"] = unseen_accuracy(
-        messages["text"], right, splits["train"][0]["text"], settings.confidence
-    )
+    known = {
+        "test_unseen": messages["text"].isin(splits["train"][0]["text"]).to_numpy(),
+        "test_new_campaigns": of_known_campaigns(messages["line"], campaigns),
+    }
+    for part, seen in known.items():
+        metrics[part] = share_right(right[~seen], settings.confidence)
     metrics["confusion"] = matrices
     curves = {MODELS[name]: (actual, probabilities)}
     save_threshold_curves(plots_dir, curves, labels, note=note, with_table=True)
     write_json(Path("metrics") / f"{name}.json", metrics)
 
 
-def unseen_accuracy(
-    texts: pd.Series, right: np.ndarray, training_texts: pd.Series, confidence: float
-) -> dict[str, Any]:
-    """How many messages have a text that is no training message's, and the accuracy on them.
+def share_right(right: np.ndarray, confidence: float) -> dict[str, Any]:
+    """How many messages there are, and the accuracy on them; without any there is none.
 
-    Beside the accuracy on all messages it says how much of that is leak: the same classifier on the
-    same messages, less those that it was trained on, provided that these are as hard as the others.
-    Without a single unseen one, there is no accuracy.
+    Beside the accuracy on all messages it says how much of that is leak, where these are the ones
+    that the classifier was not trained on: the same classifier on the same messages, less the
+    others, provided that they are as hard.
 
     Args:
-        texts: of the messages, (N,).
         right: whether each was classified right, (N,) of bool.
     """
-    unseen = right[~texts.isin(training_texts).to_numpy()]
-    if not len(unseen):
+    if not len(right):
         return {"messages": 0}
-    correct = int(unseen.sum())
+    correct = int(right.sum())
     return {
-        "messages": len(unseen),
-        "accuracy": round(correct / len(unseen), 6),
-        "interval": share_interval(correct, len(unseen), confidence),
+        "messages": len(right),
+        "accuracy": round(correct / len(right), 6),
+        "interval": share_interval(correct, len(right), confidence),
     }
+
+
+def of_known_campaigns(lines: pd.Series, campaigns: pd.DataFrame) -> np.ndarray:
+    """Which messages are of a campaign that the training set has, too, (N,) of bool.
+
+    Args:
+        lines: of the messages of the test set, (N,).
+        campaigns: columns campaign, split and line, as `prepare` writes them.
+    """
+    known = campaigns["campaign"].isin(campaigns["campaign"][campaigns["split"] == "train"])
+    return lines.isin(campaigns["line"][known]).to_numpy()
 
 
 def _pairs(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:

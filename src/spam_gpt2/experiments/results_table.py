@@ -22,6 +22,8 @@ EXTRACTION = "extract_features"
 IN_PLACE = " in place of "
 NOT_FETCHED = "not fetched"
 INTERVAL = ["test low %", "test high %"]  # in the CSV and the picture only
+# Columns, and the part of the metrics file that has the accuracy on messages unlike the training's.
+WITHOUT_LEAK = {"unseen test %": "test_unseen", "new campaigns test %": "test_new_campaigns"}
 CONFIDENCE = 0.95  # of the interval of a mean over seeds
 Bounds = list[tuple[float, float]]
 
@@ -64,8 +66,9 @@ def _cells(row: Row) -> dict[str, object]:
     }
     for split in SPLITS:
         cells[f"{split} %"] = round(100 * row.results.gpt2[split]["accuracy"], 2)
-    unseen = row.results.gpt2["test_unseen"].get("accuracy")
-    cells["unseen test %"] = None if unseen is None else round(100 * unseen, 2)
+    for name, part in WITHOUT_LEAK.items():
+        accuracy = row.results.gpt2.get(part, {}).get("accuracy")
+        cells[name] = None if accuracy is None else round(100 * accuracy, 2)
     cells["seconds"] = row.run.seconds if row.run else None
     cells["fine-tuning s"] = row.run.stages.get("finetune") if row.run else None
     cells["features recomputed"] = row.recomputed
@@ -97,7 +100,7 @@ def merge(fresh: pd.DataFrame, path: Path, order: list[str]) -> pd.DataFrame:
         earlier = pd.read_csv(path.with_suffix(".csv"), dtype={"commit": str})
         if "messages" not in earlier:  # before they were named, they were these
             earlier["messages"] = COLLECTION_PATH
-        missing = [name for name in INTERVAL if name not in earlier]  # in older tables
+        missing = [n for n in (*INTERVAL, *WITHOUT_LEAK) if n not in earlier]  # in older tables
         earlier = earlier.assign(**dict.fromkeys(missing, math.nan))
         if set(earlier.columns) == set(fresh.columns):  # else of another version
             earlier = earlier[list(fresh.columns)]

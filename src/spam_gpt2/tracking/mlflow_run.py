@@ -168,8 +168,9 @@ def metric_points(root: Path) -> Iterator[tuple[str, float, int]]:
     for split in ("validation", "test", "train"):
         for figure, value in gpt2[split].items():
             yield f"{split}/{figure}", value, 0
-    if "accuracy" in gpt2["test_unseen"]:
-        yield "test/accuracy_unseen", gpt2["test_unseen"]["accuracy"], 0
+    for part in ("unseen", "new_campaigns"):
+        if "accuracy" in gpt2[f"test_{part}"]:
+            yield f"test/accuracy_{part}", gpt2[f"test_{part}"]["accuracy"], 0
     for figure, value in baseline["test"].items():
         yield f"test_baseline/{figure}", value, 0
     for figure, value in training.items():
