@@ -19,6 +19,7 @@ SPLITS = ("train", "validation", "test")
 EXTRACTION = "extract_features"
 IN_PLACE = " in place of "
 NOT_FETCHED = "not fetched"
+USUAL_SEEDS = 5  # as `make seeds` runs; their report has the plain name
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,9 @@ def _cell(column: str, value: object) -> str:
 def write_seeds(name: str, rows: list[Row], folder: Path = TABLE_PATH.parent) -> str:
     """Write `seeds_<name>.md` and the same as a picture, .png; returns the text.
 
+    Another number of seeds than the usual one is in the name, `seeds_<name>_2.md`: a quick look
+    does not overwrite the report of five.
+
     Args:
         rows: of one experiment with other seeds, two at the least.
     """
@@ -178,7 +182,8 @@ def write_seeds(name: str, rows: list[Row], folder: Path = TABLE_PATH.parent) ->
         split: [100 * row.results.gpt2[split]["accuracy"] for row in rows] for split in SPLITS
     }
     text = f"# {title}\n\n{seeds_summary(shares)}\n"
-    path = folder / f"seeds_{name}.md"
+    count = "" if len(rows) == USUAL_SEEDS else f"_{len(rows)}"
+    path = folder / f"seeds_{name}{count}.md"
     write_text(path, f"{text}\n![Accuracy of each seed]({path.stem}.png)\n")
     seeds = [f"seed {row.experiment.overrides['finetune.seed']}" for row in rows]
     save_dots(path.with_suffix(".png"), seeds, shares, title=title, x="accuracy, per cent")
