@@ -270,6 +270,6 @@ def test_the_tests_above_see_what_a_script_needs(tmp_path: Path) -> None:
     assert names == {
         "params.py", "sms_sources.py", "download.py", "files.py", "console.py", "validation.py",
         "tables.py", "text.py", "secrets.py", "exchange.py", "lifeline.py",
-        "yaml_errors.py",
+        "yaml_errors.py", "timings.py",
     }  # fmt: skip
     assert {package_of(file) for file in modules} == {"common", "data"}
