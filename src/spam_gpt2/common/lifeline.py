@@ -14,7 +14,11 @@ from pathlib import Path
 from spam_gpt2 import PARENT
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-PARENT_PID, START_TIME = 1, 19  # fields of /proc/<pid>/stat behind the name (proc_pid_stat(5))
+STATE, PARENT_PID, START_TIME = (
+    0,
+    1,
+    19,
+)  # fields of /proc/<pid>/stat behind the name (proc_pid_stat(5))
 POLL = 0.1  # seconds
 SHELLS = ("sh", "dash", "bash", "zsh", "fish", "ksh", "busybox")
 
@@ -42,7 +46,25 @@ def started_by() -> str:
     """
     above_shell = _shells_parent() if _name(PARENT) in SHELLS else None
     pid = above_shell or PARENT
-    return f"{pid}-{began}" if (began := _stat(pid, START_TIME)) else str(pid)
+    return f"{pid}-{began(pid)}"
+
+
+def began(pid: int) -> str:
+    """When a process began, in ticks of the system's clock; `?` where nobody tells."""
+    return _stat(pid, START_TIME) or "?"
+
+
+def is_alive(pid: int, since: str) -> bool:
+    """Whether the process that `began` then is still there."""
+    if Path("/proc/self/stat").exists():
+        return _stat(pid, STATE) != "Z" and began(pid) == since
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        pass
+    return True
 
 
 def _watch(above_shell: int | None) -> None:
