@@ -85,4 +85,4 @@ class Workspace:
         """Seconds and peak MB of each stage, as it last ran."""
         lines = (self.folder / "reports/timings.tsv").read_text().splitlines()
         rows = (line.split("\t") for line in lines)
-        return {stage: (float(seconds), int(peak)) for stage, seconds, peak in rows}
+        return {stage: (float(seconds), int(peak)) for stage, seconds, peak, *_ in rows}

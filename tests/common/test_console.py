@@ -66,9 +66,9 @@ def test_each_run_of_a_stage_adds_a_line_with_its_seconds_and_memory(
     run_stage(lambda: ran.append("prepare"), "stages/prepare.py")
     run_stage(lambda: ran.append("evaluate"), "stages/evaluate.py")
     lines = [line.split("\t") for line in TIMINGS.read_text().splitlines()]
-    assert [name for name, _, _ in lines] == ran == ["prepare", "evaluate"]
-    assert all(0 <= float(seconds) < 5 for _, seconds, _ in lines)
-    assert all(int(memory) > 0 for _, _, memory in lines)
+    assert [name for name, *_ in lines] == ran == ["prepare", "evaluate"]
+    assert all(0 <= float(seconds) < 5 for _, seconds, *_ in lines)
+    assert all(int(memory) > 0 for _, _, memory, *_ in lines)
 
 
 LARGE_STAGE = """

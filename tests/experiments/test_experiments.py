@@ -301,9 +301,20 @@ def test_the_spread_over_seeds_by_hand(tmp_path: Path) -> None:
     deviation = math.sqrt(((90 - 93) ** 2 + (92 - 93) ** 2 + (97 - 93) ** 2) / 2)
     assert text.startswith("# x: 3 seeds, weights gpt2-mini\n")
     assert f"| test | 93.00 | {deviation:.2f} | 90.00 | 97.00 |" in text
-    written = (tmp_path / "seeds_x.md").read_text()
-    assert written == f"{text}\n![Accuracy of each seed](seeds_x.png)\n"
-    assert (tmp_path / "seeds_x.png").read_bytes().startswith(b"\x89PNG")
+    written = (tmp_path / "seeds_x_3.md").read_text()
+    assert written == f"{text}\n![Accuracy of each seed](seeds_x_3.png)\n"
+    assert (tmp_path / "seeds_x_3.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_report_of_fewer_seeds_leaves_that_of_five_alone(tmp_path: Path) -> None:
+    seeded = [row("x", 0.9 + s / 100, overrides={"finetune.seed": s}) for s in range(5)]
+    write_seeds("x", seeded, tmp_path)
+    five = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(five) == {"seeds_x.md", "seeds_x.png"}
+    write_seeds("x", seeded[:2], tmp_path)
+    both = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {name: both.pop(name) for name in five} == five
+    assert set(both) == {"seeds_x_2.md", "seeds_x_2.png"}
 
 
 def test_the_picture_shows_leak_only_where_there_is_some() -> None:

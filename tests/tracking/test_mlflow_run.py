@@ -7,12 +7,14 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,13 +26,21 @@ from http_server import Behaviour, Call, closed_port, serving, silent, without_p
 from repository import Repository
 
 from spam_gpt2.common.project import CLONED_FROM
-from spam_gpt2.tracking.mlflow_run import log_run
+from spam_gpt2.tracking.mlflow_run import add_to_run, log_run, open_store
+from spam_gpt2.tracking.run_state import this_process
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 FIGURES = {"accuracy": 0.95, "precision": 0.96, "recall": 0.94, "f1": 0.945, "loss": 0.15}
 STEPS = range(25, 15025, 25)  # with two curves, more points than MLflow takes at a time
 EPOCHS = range(1, 6)
 SPLITS = ("train", "validation", "test")
+# An execution of half a minute, and an earlier one that it owes nothing.
+STAGE_TIMES = (
+    "prepare\t1.0\t90\t2026-01-02T03:00:00.000+00:00\t1-1\n",
+    "finetune\t20.0\t700\t2026-01-02T03:04:25.000+00:00\t2-2\n",
+    "evaluate\t3.5\t600\t2026-01-02T03:04:35.500+00:00\t2-2\n",
+)
+BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 # Whatever these are, the result is the same.
 NOT_COMPARED = {"finetune.reuse_frozen", "finetune.log_every", "finetune.checkpoint_every"}
 
@@ -75,6 +85,10 @@ def write_project(root: Path) -> None:
     write(root / "metrics/gpt2.json", json.dumps(gpt2))
     write(root / "metrics/baseline.json", json.dumps({"model": "TF-IDF", **evaluation(0.03)}))
     write(root / "metrics/training.json", json.dumps(training))
+    counts = {split: {"total": 4, "ham": 3, "spam": 1} for split in SPLITS}
+    write(root / "metrics/data.json", json.dumps({"splits": counts, "repeated_texts": 2}))
+    write(root / "metrics/tokens.json", json.dumps({"weights": "x", "train": {"tokens": 12}}))
+    write(root / "reports/timings.tsv", "".join(STAGE_TIMES))
     plots_dir = root / "plots/finetune"
     for name in ("loss", "accuracy"):
         write(plots_dir / f"{name}.png", name)
@@ -136,8 +150,7 @@ def test_a_run_is_finished_and_in_its_experiment(tracked: Tracked) -> None:
     assert run.info.status == "FINISHED"
     (experiment,) = [e for e in client(tracked.root).search_experiments() if e.name == "sms"]
     assert run.info.experiment_id == experiment.experiment_id
-    for part in ("last_block", "last_token", "5e-5", "5 epochs", "gpt2-mini"):
-        assert part in run.info.run_name
+    assert run.info.run_name == "brave-otter"
 
 
 def value_of(text: str) -> object:
@@ -184,14 +197,104 @@ def test_metrics_are_those_of_the_files(tracked: Tracked) -> None:
         json.loads((tracked.root / f"metrics/{name}.json").read_text())
         for name in ("gpt2", "baseline", "training")
     )
-    expected = {f"test_baseline/{figure}": value for figure, value in baseline["test"].items()}
-    for split in SPLITS:
-        expected |= {f"{split}/{figure}": value for figure, value in gpt2[split].items()}
-    for part in ("unseen", "new_campaigns"):
-        expected[f"test/accuracy_{part}"] = gpt2[f"test_{part}"]["accuracy"]
+    expected = {}
+    for suffix, metrics in (("", gpt2), ("_baseline", baseline)):
+        for split in SPLITS:
+            named = {f"{split}{suffix}/{figure}": v for figure, v in metrics[split].items()}
+            expected |= named
+        for figure in FIGURES:
+            expected |= {f"test{suffix}/{figure}.low": 0.1, f"test{suffix}/{figure}.high": 0.9}
+        unseen = metrics["test_unseen"]
+        expected[f"test{suffix}/accuracy_unseen"] = unseen["accuracy"]
+        expected[f"test{suffix}/messages_unseen"] = 7
+        expected[f"test{suffix}/accuracy_new_campaigns"] = metrics["test_new_campaigns"]["accuracy"]
+        expected[f"test{suffix}/messages_new_campaigns"] = 5
     for figure in ("trainable_parameters", "train_loss"):
         expected[f"training/{figure}"] = training[figure]
+    for split in SPLITS:
+        counts = {"total": 4, "ham": 3, "spam": 1}
+        expected |= {f"data/splits.{split}.{name}": n for name, n in counts.items()}
+    expected |= {"data/repeated_texts": 2, "tokens/train.tokens": 12}
+    expected |= {"seconds/finetune": 20, "seconds/evaluate": 3.5}
+    expected |= {"peak_memory_mb/finetune": 700, "peak_memory_mb/evaluate": 600}
     assert {name: v for name, v in logged.items() if not name.startswith("curves/")} == expected
+
+
+def test_start_and_end_are_those_of_the_execution(tracked: Tracked) -> None:
+    info = tracked.run.info
+    assert info.start_time == BEGAN.timestamp() * 1000
+    assert info.end_time == (BEGAN + timedelta(seconds=30.5)).timestamp() * 1000
+
+
+def test_data_sets_are_the_runs_inputs(tracked: Tracked) -> None:
+    inputs = {i.dataset.name: i for i in tracked.run.inputs.dataset_inputs}
+    assert set(inputs) == set(SPLITS)
+    for split, each in inputs.items():
+        path = tracked.root / f"data/prepared/{split}.csv"
+        assert digest(path).startswith(each.dataset.digest)
+        assert len(each.dataset.digest) == 12
+        assert json.loads(each.dataset.source)["uri"] == path.as_uri()
+        assert json.loads(each.dataset.profile) == {"total": 4, "ham": 3, "spam": 1}
+        columns = json.loads(each.dataset.schema)["mlflow_colspec"]
+        assert [column["name"] for column in columns] == ["line", "label", "text"]
+        assert [tag.value for tag in each.tags] == [split]
+
+
+def add_analyses(root: Path) -> str | None:
+    """What is found after `track`, added to the run."""
+    write(root / "metrics/holdout.json", json.dumps({"ham": {"false_positive_rate": 0.03}}))
+    threshold = {"threshold": {"value": 0.9}, "calibration": {"test": {"ece": 0.02}}}
+    write(root / "metrics/calibration.json", json.dumps(threshold))
+    robust = {"gpt2": {"upper_case": {"accuracy": 0.7}}}
+    write(root / "metrics/robustness.json", json.dumps(robust))
+    sizes = {"gpt2": {"32": {"mean": 0.8}, "64": {"mean": 0.9}}}
+    write(root / "metrics/learning_curve.json", json.dumps(sizes))
+    write(root / "plots/calibrate/reliability.png", "a picture")
+    names = ["holdout", "calibration", "robustness", "learning_curve"]
+    return add_to_run(root, PARAMS, "sms", names, ["calibrate"])
+
+
+def test_what_is_found_later_is_added_to_the_run_once(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    with environment(GIT_CEILING_DIRECTORIES=str(tmp_path.parent)):
+        assert add_analyses(tmp_path) is None  # a store without this classifier
+        run_id = log_run(tmp_path, PARAMS, "sms")
+        before = client(tmp_path).get_run(run_id)
+        with (tmp_path / "reports/timings.tsv").open("a") as file:
+            file.write("calibrate\t2.5\t300\t2026-01-02T04:00:00.000+00:00\t3-3\n")
+        assert add_analyses(tmp_path) == add_analyses(tmp_path) == run_id
+    run = client(tmp_path).get_run(run_id)
+    expected = {
+        "holdout/ham.false_positive_rate": 0.03,
+        "calibration/threshold.value": 0.9,
+        "calibration/calibration.test.ece": 0.02,
+        "robustness/gpt2.upper_case.accuracy": 0.7,
+        "learning_curve/gpt2.mean": 0.9,
+        "seconds/calibrate": 2.5,
+        "peak_memory_mb/calibrate": 300,
+    }
+    assert run.data.metrics == before.data.metrics | expected
+    assert (run.info.status, run.info.end_time) == ("FINISHED", before.info.end_time)
+    history = client(tmp_path).get_metric_history(run_id, "learning_curve/gpt2.mean")
+    assert [(point.step, point.value) for point in history] == [(32, 0.8), (64, 0.9)]
+    uploaded = files_in(Path(run.info.artifact_uri.removeprefix("file://")))
+    assert {"metrics/holdout.json", "plots/calibrate/reliability.png"} <= set(uploaded)
+
+
+def test_a_run_that_its_sender_left_is_ended_by_the_next(tmp_path: Path) -> None:
+    """One whose process is gone; that of a process that is there goes on."""
+    write_project(tmp_path)
+    with environment(GIT_CEILING_DIRECTORIES=str(tmp_path.parent)):
+        mlflow, experiment_id = open_store(tmp_path, "sms")
+        gone = f"{socket.gethostname()} {os.getpid()} 1"  # its number is used again
+        senders = {gone: "KILLED", this_process(): "RUNNING", "elsewhere 1 1": "RUNNING"}
+        runs = {
+            mlflow.create_run(experiment_id, tags={"tracking": sender}).info.run_id: status
+            for sender, status in senders.items()
+        }
+        done = log_run(tmp_path, PARAMS, "sms")
+    assert {run: mlflow.get_run(run).info.status for run in runs} == runs
+    assert mlflow.get_run(done).data.tags["tracking"] == "complete"
 
 
 def files_in(root: Path) -> dict[str, bytes]:

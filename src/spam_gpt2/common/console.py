@@ -19,8 +19,7 @@ from spam_gpt2.common.files import InputError
 from spam_gpt2.common.orphans import end_with_parent
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import one_line, visible
-
-TIMINGS_PATH = Path("reports/timings.tsv")
+from spam_gpt2.common.timings import note_timing
 
 
 def progress(*args: Any, **kwargs: Any) -> tqdm:
@@ -81,8 +80,7 @@ def one_line_errors(place: object = "") -> Iterator[None]:
 def run_stage(stage: Callable[[], None], script: str) -> None:
     """Run a stage's `main`, turn what is wrong outside into one line, and note what it took.
 
-    Seconds and the peak of memory in MB go to `reports/timings.tsv`, which is no output of the
-    pipeline: outputs are the same bytes each time, and times are not.
+    Seconds and the peak of memory in MB go to `reports/timings.tsv`, see `timings.py`.
     """
     # As it ends, Python looks for garbage in all of torch, a second a stage: not in what is frozen.
     atexit.register(gc.freeze)
@@ -91,9 +89,7 @@ def run_stage(stage: Callable[[], None], script: str) -> None:
     with one_line_errors(name):
         stage()
         seconds, peak = time.monotonic() - began, peak_memory()
-        TIMINGS_PATH.parent.mkdir(parents=True, exist_ok=True)
-        with TIMINGS_PATH.open("a", encoding="utf-8") as file:
-            file.write(f"{name}\t{seconds:.1f}\t{peak}\n")
+        note_timing(name, seconds, peak)
     say(f"{name} took {seconds:.1f} s and at most {peak:,} MB")
 
 

@@ -164,7 +164,7 @@ def report(every: list[Experiment], chosen: list[Experiment]) -> None:
 
 
 def run_seeds(chosen: list[Experiment], count: int, again: bool, jobs: int) -> None:
-    """Run each with several seeds; mean and spread go to `reports/seeds_<name>.md`."""
+    """Run each with several seeds; mean and spread go to a report of each, see `write_seeds`."""
     for experiment in chosen:
         seeded = [experiment.with_seed(FIRST_SEED + i) for i in range(count)]
         failed = run_all(seeded, again, jobs)

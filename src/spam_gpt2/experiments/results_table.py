@@ -26,6 +26,7 @@ INTERVAL = ["test low %", "test high %"]  # in the CSV and the picture only
 WITHOUT_LEAK = {"unseen test %": "test_unseen", "new campaigns test %": "test_new_campaigns"}
 CONFIDENCE = 0.95  # of the interval of a mean over seeds
 Bounds = list[tuple[float, float]]
+USUAL_SEEDS = 5  # as `make seeds` runs; their report has the plain name
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,9 @@ def _cell(column: str, value: object) -> str:
 def write_seeds(name: str, rows: list[Row], folder: Path = TABLE_PATH.parent) -> str:
     """Write `seeds_<name>.md` and the same as a picture, .png; returns the text.
 
+    Another number of seeds than the usual one is in the name, `seeds_<name>_2.md`: a quick look
+    does not overwrite the report of five.
+
     Args:
         rows: of one experiment with other seeds, two at the least.
     """
@@ -211,7 +215,8 @@ def write_seeds(name: str, rows: list[Row], folder: Path = TABLE_PATH.parent) ->
         split: [100 * row.results.gpt2[split]["accuracy"] for row in rows] for split in SPLITS
     }
     text = f"# {title}\n\n{seeds_summary(shares)}\n"
-    path = folder / f"seeds_{name}.md"
+    count = "" if len(rows) == USUAL_SEEDS else f"_{len(rows)}"
+    path = folder / f"seeds_{name}{count}.md"
     write_text(path, f"{text}\n![Accuracy of each seed]({path.stem}.png)\n")
     seeds = [f"seed {row.experiment.overrides['finetune.seed']}" for row in rows]
     means = {split: [*found, statistics.mean(found)] for split, found in shares.items()}

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
 import logging
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from spam_gpt2.common.commands import git
-from spam_gpt2.common.files import InputError, read_json, sha256_of
+from spam_gpt2.common.files import InputError, read_json
 from spam_gpt2.common.nested import flat
 from spam_gpt2.common.project import project_dir
 from spam_gpt2.common.secrets import without_secrets
+from spam_gpt2.common.timings import TIMINGS_PATH, last_execution
+from spam_gpt2.tracking.datasets import dataset_inputs
+from spam_gpt2.tracking.naming import run_name
+from spam_gpt2.tracking.points import STAGES, Point, file_points, result_points, time_points
+from spam_gpt2.tracking.provenance import classifier_sha256, system_tags, tags
+from spam_gpt2.tracking.run_state import COMPLETE, TAG, end_orphans, find_run, this_process
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 # A tracking server that does not answer must not hold up a result: 2 more tries of 10 s each.
 PATIENCE = {
@@ -31,16 +36,7 @@ PATIENCE = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it may hold a password
 }
-SPLIT_PATHS = {
-    "train": "data/prepared/train.csv",
-    "validation": "data/prepared/validation.csv",
-    "test": "data/prepared/test.csv",
-}
-CLASSIFIER_PATHS = (
-    "models/classifier/classifier.json",
-    "models/classifier/classifier.safetensors",
-)
-METRICS = ("gpt2", "baseline", "training")
+METRICS = ("gpt2", "baseline", "training", "data", "tokens")
 PLOT_DIRS = ("plots/finetune", "plots/gpt2", "plots/baseline")
 # MLflow's comparison of runs shows files side by side, but none that is in a folder.
 COMPARED = (
@@ -101,47 +97,102 @@ def _open_experiment(experiment: str, location: str | None) -> tuple[MlflowClien
 
 
 def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
-    """Send parameters, curves, metrics, pictures and digests to MLflow; returns the run's id.
+    """Send all that is known of this execution so far to MLflow; returns the run's id.
+
+    Start and end are those of the execution: this may be sent much later.
 
     Args:
         root: the project's folder, as for `open_store`, which also says what this raises.
         params: all of params.yaml, as nested dictionaries.
     """
     client, experiment_id = open_store(root, experiment)
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Param, RunTag
 
     gpt2, training = (read_json(root / f"metrics/{name}.json") for name in ("gpt2", "training"))
-    now = int(time.time() * 1000)
-    metrics = [Metric(key, value, now, step) for key, value, step in metric_points(root)]
-    all_tags = tags(root, params, gpt2) | system_tags(root)
-    run = client.create_run(experiment_id, run_name=run_name(params, gpt2["weights"]))
-    run_id = run.info.run_id
+    facts = tags(root, params, gpt2)
+    all_tags = facts | system_tags(root, params, gpt2["weights"])
+    points = list(result_points(root))
+    began, ended = _execution(root)
+    end_orphans(client, experiment_id)
+    name, sender = run_name(root, params), {TAG: this_process()}
+    run_id = client.create_run(experiment_id, began, sender, name).info.run_id
     client.log_batch(
         run_id,
-        metrics=metrics,
+        metrics=_new_metrics(client, run_id, points, ended),
         params=[Param(key, value) for key, value in run_params(params, training).items()],
         tags=[RunTag(key, value) for key, value in all_tags.items()],
     )
-    for file, folder in run_files(root):
-        if file == "params.yaml":  # its addresses may hold a password
-            text = (root / file).read_text(encoding="utf-8")
-            client.log_text(run_id, without_secrets(text), file)
-        else:
-            client.log_artifact(run_id, str(root / file), folder)
-    client.set_terminated(run_id)
+    client.log_inputs(run_id, dataset_inputs(root, facts))
+    _log_files(client, run_id, root, run_files(root))
+    client.set_tag(run_id, TAG, COMPLETE)
+    client.set_terminated(run_id, end_time=ended)
     return run_id
 
 
-def run_name(params: dict[str, Any], weights: str) -> str:
-    """What a person tells runs apart by, e.g. `last_block lr 5e-5 5 epochs last_token gpt2-mini`.
+def add_to_run(
+    root: Path,
+    params: dict[str, Any],
+    experiment: str,
+    names: Sequence[str],
+    stages: Sequence[str],
+) -> str | None:
+    """Add what was found later to the run of this classifier; returns its id, None without one.
 
-    What is changed most often comes first: MLflow cuts names off in its lists.
+    Args:
+        root, params: as for `log_run`.
+        names: of files in `metrics/`; those that are missing are left out.
+        stages: that made them; their seconds, memory and plots are added, too.
+
+    Raises: as `open_store`.
     """
-    finetune = params["finetune"]
-    mantissa, exponent = f"{finetune['learning_rate']:e}".split("e")
-    rate = f"{float(mantissa):g}e{int(exponent)}"
-    training = f"{finetune['trainable']} lr {rate} {finetune['epochs']} epochs"
-    return f"{training} {params['classifier']['position']} {weights}"
+    client, experiment_id = open_store(root, experiment)
+    run_id = find_run(client, experiment_id, classifier_sha256(root))
+    if run_id is None:
+        return None
+    points = [point for name in names for point in file_points(root, name)]
+    points += time_points(root, stages)
+    metrics = _new_metrics(client, run_id, points, int(time.time() * 1000))
+    client.log_batch(run_id, metrics=metrics)
+    files = [(f"metrics/{name}.json", "metrics") for name in names]
+    files += [file for stage in stages for file in _plots(root, f"plots/{stage}")]
+    _log_files(client, run_id, root, files)
+    return run_id
+
+
+def _execution(root: Path) -> tuple[int, int]:
+    """When the stages behind a result began and ended, as MLflow has times: in milliseconds."""
+    ran = last_execution(STAGES, root / TIMINGS_PATH)
+    now = datetime.now(UTC)
+    times = (min(row.began for row in ran), ran[-1].ended) if ran else (now, now)
+    began, ended = (int(when.timestamp() * 1000) for when in times)
+    return began, ended
+
+
+def _new_metrics(client: MlflowClient, run_id: str, points: list[Point], when: int) -> list[Metric]:
+    """Points that the run has not, as metrics: what is sent again gives no second point.
+
+    Args:
+        when: milliseconds since 1970.
+    """
+    from mlflow.entities import Metric
+
+    known = client.get_run(run_id).data.metrics
+    by_step = {name for name, _, step in points if step and name in known}
+    histories = {name: client.get_metric_history(run_id, name) for name in by_step}
+    present = {(m.key, m.value, m.step) for history in histories.values() for m in history}
+    present |= {(name, value, 0) for name, value in known.items() if name not in by_step}
+    return [Metric(name, v, when, s) for name, v, s in points if (name, v, s) not in present]
+
+
+def _log_files(
+    client: MlflowClient, run_id: str, root: Path, files: Iterable[tuple[str, str | None]]
+) -> None:
+    for file, folder in files:
+        if file == "params.yaml":  # its addresses may hold a password
+            text = (root / file).read_text(encoding="utf-8")
+            client.log_text(run_id, without_secrets(text), file)
+        elif (root / file).is_file():
+            client.log_artifact(run_id, str(root / file), folder)
 
 
 def run_params(params: dict[str, Any], training: dict[str, Any]) -> dict[str, str]:
@@ -159,83 +210,15 @@ def run_params(params: dict[str, Any], training: dict[str, Any]) -> dict[str, st
     return {"weights": training["weights"], **compute, **as_text}
 
 
-def metric_points(root: Path) -> Iterator[tuple[str, float, int]]:
-    """Every number worth a metric: name, value and step (0 for final ones).
-
-    MLflow's interface makes a section of what stands before the slash.
-    """
-    gpt2, baseline, training = (read_json(root / f"metrics/{name}.json") for name in METRICS)
-    for split in ("validation", "test", "train"):
-        for figure, value in gpt2[split].items():
-            yield f"{split}/{figure}", value, 0
-    for part in ("unseen", "new_campaigns"):
-        if "accuracy" in gpt2[f"test_{part}"]:
-            yield f"test/accuracy_{part}", gpt2[f"test_{part}"]["accuracy"], 0
-    for figure, value in baseline["test"].items():
-        yield f"test_baseline/{figure}", value, 0
-    for figure, value in training.items():
-        if isinstance(value, int | float):  # the weights' name stands there too
-            yield f"training/{figure}", value, 0
-    for file, step_column in (("loss", "step"), ("accuracy", "epoch")):
-        with (root / f"plots/finetune/{file}.csv").open(encoding="utf-8", newline="") as rows:
-            for row in csv.DictReader(rows):
-                step = int(row.pop(step_column))
-                for key, value in row.items():
-                    yield f"curves/{key}", float(value), step
-
-
 def run_files(root: Path) -> Iterator[tuple[str, str | None]]:
-    """Plots, metrics and params.yaml, each with the run's folder that it goes to (None: the top).
-
-    Hidden files, which DVC leaves in the folders of plots, stay behind.
-    """
+    """Plots, metrics and params.yaml, each with the folder that it goes to (None: the top)."""
     for folder in PLOT_DIRS:
-        for path in sorted((root / folder).glob("[!.]*")):
-            yield f"{folder}/{path.name}", folder
+        yield from _plots(root, folder)
     yield from ((file, None) for file in (*COMPARED, "params.yaml"))
     yield from ((f"metrics/{name}.json", "metrics") for name in METRICS)
 
 
-def tags(root: Path, params: dict[str, Any], gpt2: dict[str, Any]) -> dict[str, str]:
-    """Where the result comes from: weights, digests, git commit, DVC experiment."""
-    values = {
-        "weights": gpt2["weights"],
-        "weights_sha256": gpt2["weights_sha256"],
-        "classifier_sha256": classifier_sha256(root),
-        "git_commit": _git_commit(root),
-        "dvc_experiment": os.environ.get("DVC_EXP_NAME", ""),
-    }
-    for name, path in {"messages": params["prepare"]["path"], **SPLIT_PATHS}.items():
-        if (root / path).is_file():
-            values[f"data.{name}.sha256"] = sha256_of(root / path)
-    return {key: value for key, value in values.items() if value}
-
-
-def classifier_sha256(root: Path) -> str:
-    """SHA-256 of the card and the tensors, one after the other; empty when one is missing."""
-    digest = hashlib.sha256()
-    for path in CLASSIFIER_PATHS:
-        if not (root / path).is_file():
-            return ""
-        with (root / path).open("rb") as file:
-            hashlib.file_digest(file, lambda: digest)
-    return digest.hexdigest()
-
-
-def system_tags(root: Path) -> dict[str, str]:
-    """What MLflow's interface shows in places of its own: source, commit and description."""
-    values = {
-        "mlflow.source.type": "LOCAL",
-        "mlflow.source.name": "stages/track.py",
-        "mlflow.source.git.commit": _git_commit(root),
-    }
-    if name := os.environ.get("DVC_EXP_NAME"):
-        values["mlflow.note.content"] = f"`dvc exp apply {name}` brings this result back."
-    return {key: value for key, value in values.items() if value}
-
-
-def _git_commit(root: Path) -> str:
-    try:
-        return git(root, "rev-parse", "HEAD").decode().strip()
-    except InputError:  # no repository, no commit or no git
-        return ""
+def _plots(root: Path, folder: str) -> Iterator[tuple[str, str]]:
+    """The files of a folder but for hidden ones, which DVC leaves there."""
+    for path in sorted((root / folder).glob("[!.]*")):
+        yield f"{folder}/{path.name}", folder

@@ -27,7 +27,8 @@ from spam_gpt2.evaluation.metrics import classification_metrics
 from spam_gpt2.evaluation.predictions import label_ids
 from spam_gpt2.gpt2.config import CONFIG_FILE, VOCABULARY_FILES
 from spam_gpt2.gpt2.weights import WEIGHTS_FILE
-from spam_gpt2.tracking.mlflow_run import log_run, open_store, tags
+from spam_gpt2.tracking.mlflow_run import find_run, log_run, open_store
+from spam_gpt2.tracking.provenance import tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -107,7 +108,7 @@ def register(params: Params, name: str = MODEL_NAME, *, force: bool = False) -> 
         client, experiment_id = open_store(Path(), params.track.experiment)
         version = find_version(client, name, facts)
         if version is None:
-            run_id = find_run(client, experiment_id, facts)
+            run_id = find_run(client, experiment_id, facts["classifier_sha256"])
             run_id = run_id or log_run(Path(), params.model_dump(), params.track.experiment)
             model_id = log_model(experiment_id, run_id, labels)
             version = add_version(client, name, model_id, facts)
@@ -201,17 +202,6 @@ def find_version(client: MlflowClient, name: str, facts: Mapping[str, str]) -> M
     digest = facts["classifier_sha256"]
     found = client.search_model_versions(f"name = '{name}' and tags.classifier_sha256 = '{digest}'")
     return found[0] if found else None
-
-
-def find_run(client: MlflowClient, experiment_id: str, facts: Mapping[str, str]) -> str | None:
-    """Id of the newest run that tracked this very classifier."""
-    found = client.search_runs(
-        [experiment_id],
-        f"tags.classifier_sha256 = '{facts['classifier_sha256']}'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-    )
-    return found[0].info.run_id if found else None
 
 
 def log_model(experiment_id: str, run_id: str, labels: list[str]) -> str:

@@ -1,0 +1,51 @@
+"""Runs in MLflow's store: that of a classifier is found, those that nobody will end are ended.
+
+The tag `tracking` of a run says which process sends it, and then that it is complete.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from spam_gpt2.common.orphans import began, is_alive
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+TAG = "tracking"
+COMPLETE = "complete"
+
+
+def this_process() -> str:
+    """This process: the machine, its number and, where /proc tells, when it began."""
+    return f"{socket.gethostname()} {os.getpid()} {began(os.getpid())}"
+
+
+def is_gone(process: str) -> bool:
+    """Whether a process that `this_process` named was of this machine and is no more."""
+    words = process.split(" ")
+    if len(words) != 3 or words[0] != socket.gethostname() or not words[1].isdigit():
+        return False
+    return not is_alive(int(words[1]), words[2])
+
+
+def find_run(client: MlflowClient, experiment_id: str, digest: str) -> str | None:
+    """Id of the newest run of a classifier.
+
+    Args:
+        digest: as `classifier_sha256` gives it; empty is that of no run.
+    """
+    wanted = f"tags.classifier_sha256 = '{digest}'"
+    order = ["attributes.start_time DESC"]
+    found = client.search_runs([experiment_id], wanted, order_by=order, max_results=1)
+    return found[0].info.run_id if found and digest else None
+
+
+def end_orphans(client: MlflowClient, experiment_id: str) -> None:
+    """End runs that still read RUNNING, although what sent them from here is gone."""
+    running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'")
+    for run in running:
+        if is_gone(run.data.tags.get(TAG, "")):
+            client.set_terminated(run.info.run_id, "KILLED")
