@@ -93,8 +93,8 @@ def make_faults(words: list[str], _: set[str]) -> list[str]:
     found = [f"no target {target}" for target in targets if target not in makefile()]
     recipes = " ".join(makefile().get(target, "") for target in targets)
     for name, value in variables.items():
-        # The environment, which every target asks for, is made by PYTHON.
-        if not found and name != "PYTHON" and f"$({name})" not in recipes:
+        # The environment, which every target asks for, is made by these two.
+        if not found and name not in ("PYTHON", "TORCH") and f"$({name})" not in recipes:
             found.append(f"make {' '.join(targets)} has no {name}")
         if name == "NAME" and value not in experiment_names():
             found.append(f"no experiment {value}")

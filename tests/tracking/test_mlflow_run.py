@@ -356,8 +356,9 @@ def test_another_run_joins_the_experiment_and_knows_no_more_than_is_true(
     first, second = tracked.run, client(tracked.root).get_run(run_id)
     assert second.info.experiment_id == first.info.experiment_id
     assert run_id != tracked.run_id
-    missing = ("git_commit", "mlflow.source.git.commit", "dvc_experiment", "mlflow.note.content")
+    missing = ("git_commit", "mlflow.source.git.commit", "dvc_experiment")
     assert not [name for name in second.data.tags if name in missing or name.startswith("data.")]
+    assert "dvc exp apply" not in second.data.tags["mlflow.note.content"]
     assert not (tmp_path / "mlflow.db").exists()
     assert not (tmp_path / "mlruns").exists()
 
