@@ -9,13 +9,14 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from spam_gpt2.common.commands import git
-from spam_gpt2.common.files import InputError, read_json, sha256_of
+from spam_gpt2.common.files import InputError, read_json, sha256_of, whole_file
 from spam_gpt2.common.nested import flat
 from spam_gpt2.common.project import project_dir
 from spam_gpt2.common.secrets import without_secrets
@@ -74,7 +75,22 @@ def open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:
         return _open_experiment(experiment, None)
     # MLflow makes the database's tables without a lock: of two at once, one fails.
     with FileLock(store / "mlflow.db.lock"):
+        make_database(store / "mlflow.db")
         return _open_experiment(experiment, (store / "mlruns").as_uri())
+
+
+def make_database(path: Path) -> None:
+    """Let MLflow make its database, whole or not at all.
+
+    It makes the tables by hundreds of changes that are no transaction. Where it is cut off among
+    them, it fails at them for ever after.
+    """
+    if path.exists():
+        return
+    import mlflow
+
+    with whole_file(path) as beside_path:
+        mlflow.MlflowClient(sqlite_uri(beside_path)).search_experiments(max_results=1)
 
 
 def sqlite_uri(path: Path) -> str:
@@ -115,20 +131,37 @@ def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
     all_tags = tags(root, params, gpt2) | system_tags(root)
     run = client.create_run(experiment_id, run_name=run_name(params, gpt2["weights"]))
     run_id = run.info.run_id
-    client.log_batch(
-        run_id,
-        metrics=metrics,
-        params=[Param(key, value) for key, value in run_params(params, training).items()],
-        tags=[RunTag(key, value) for key, value in all_tags.items()],
-    )
+    with failed_when_cut_off(client, run_id):
+        client.log_batch(
+            run_id,
+            metrics=metrics,
+            params=[Param(key, value) for key, value in run_params(params, training).items()],
+            tags=[RunTag(key, value) for key, value in all_tags.items()],
+        )
+        log_files(client, run_id, root)
+        client.set_terminated(run_id)
+    return run_id
+
+
+@contextmanager
+def failed_when_cut_off(client: MlflowClient, run_id: str) -> Iterator[None]:
+    """Let no run stay `RUNNING` for ever that an error or Ctrl-C cuts off."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the first error is the one that says what is wrong
+            client.set_terminated(run_id, "FAILED")
+        raise
+
+
+def log_files(client: MlflowClient, run_id: str, root: Path) -> None:
+    """Send plots, metrics and parameters."""
     for file, folder in run_files(root):
         if file == "params.yaml":  # its addresses may hold a password
             text = (root / file).read_text(encoding="utf-8")
             client.log_text(run_id, without_secrets(text), file)
         else:
             client.log_artifact(run_id, str(root / file), folder)
-    client.set_terminated(run_id)
-    return run_id
 
 
 def run_name(params: dict[str, Any], weights: str) -> str:

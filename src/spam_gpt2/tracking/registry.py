@@ -115,6 +115,7 @@ def register(params: Params, name: str = MODEL_NAME, *, force: bool = False) -> 
             print(visible(f"{name}: {registered}"))
         else:
             update_facts(client, version, facts)
+            version = describe(client, version)
             print(f"{name}: version {version.version} is this very classifier; nothing was added")
         print(visible(choose_champion(client, version, force=force)))
 
@@ -201,10 +202,11 @@ def find_version(client: MlflowClient, name: str, facts: Mapping[str, str]) -> M
 
 
 def find_run(client: MlflowClient, experiment_id: str, facts: Mapping[str, str]) -> str | None:
-    """Id of the newest run that tracked this very classifier."""
+    """Id of the newest run that tracked this very classifier, and came to its end."""
     found = client.search_runs(
         [experiment_id],
-        f"tags.classifier_sha256 = '{facts['classifier_sha256']}'",
+        f"tags.classifier_sha256 = '{facts['classifier_sha256']}' and "
+        "attributes.status = 'FINISHED'",
         order_by=["attributes.start_time DESC"],
         max_results=1,
     )
@@ -251,8 +253,15 @@ def add_version(
     import mlflow
 
     version = mlflow.register_model(f"models:/{model_id}", name, tags=dict(facts))
+    return describe(client, version)
+
+
+def describe(client: MlflowClient, version: ModelVersion) -> ModelVersion:
+    """Give a version the name of its run, which one that was cut off may lack."""
+    if version.description:
+        return version
     title = client.get_run(version.run_id).info.run_name
-    return client.update_model_version(name, version.version, title)
+    return client.update_model_version(version.name, version.version, title)
 
 
 def update_facts(client: MlflowClient, version: ModelVersion, facts: Mapping[str, str]) -> None:
