@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
+from finished import evaluate, write_project
 
 # Ctrl-C at the very moment that a library is imported.
 INTERRUPTING_LIBRARY = "import signal\nsignal.raise_signal(signal.SIGINT)\n"
@@ -63,3 +67,82 @@ def test_four_at_once_on_a_new_database_lose_no_run(tmp_path: Path) -> None:
     assert [code for _, code in said] == [0] * 4, said
     with sqlite3.connect(tmp_path / "mlflow.db") as store:
         assert store.execute("select count(*) from runs").fetchone() == (4,)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose pipeline has run, with no run in MLflow."""
+    root = tmp_path_factory.mktemp("finished")
+    write_project(root)
+    evaluate(root)
+    return root
+
+
+def kill_at_writes(
+    program: str, project: Path, folder: Path, shares: list[float]
+) -> list[dict[str, Any]]:
+    """What `kills.py` says of each case."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "DVC_"))}
+    done = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "tests/faults/kills.py",
+            program,
+            project,
+            folder,
+            *map(str, shares),
+        ],
+        env=environment | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    cases = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(cases) == len(shares)
+    for case in cases:
+        codes = {"killed": -9, "between": 0, "next": 0, "left": 0}
+        assert case["codes"] == codes, case["log"]
+    return cases
+
+
+def check_tracked(cases: list[dict[str, Any]]) -> None:
+    """The next call's run is whole; at most the one that was cut off is not."""
+    for case in cases:
+        assert "WARNING" not in case["log"]
+        assert case["left"]["whole"] >= 1
+        assert case["left"]["runs"] <= 2
+
+
+def check_registered(cases: list[dict[str, Any]]) -> None:
+    """No champion is half registered, neither before nor after the next call."""
+    for case in cases:
+        for found in filter(None, (case["between"], case["left"])):
+            assert found["status"] == "READY"
+            assert (found["run"], found["answers"]) == ("FINISHED", 1)
+            assert found["tags"] == 9
+            assert found["description"].endswith("tiny")
+        assert case["left"]["champion"] in ("1", "2")
+
+
+# The tables of a new database, and a run.
+def test_a_kill_within_track_leaves_a_database_that_the_next_call_uses(
+    finished: Path, tmp_path: Path
+) -> None:
+    check_tracked(kill_at_writes("track", finished, tmp_path, [0.3, 0.95]))
+
+
+# The registered version, and its name.
+def test_a_kill_within_register_leaves_no_half_champion(finished: Path, tmp_path: Path) -> None:
+    check_registered(kill_at_writes("register", finished, tmp_path, [0.8, 0.975]))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("program", "check"), [("track", check_tracked), ("register", check_registered)]
+)
+def test_a_kill_at_any_write_of_track_and_register(
+    finished: Path, tmp_path: Path, program: str, check: Any
+) -> None:
+    draw = random.Random(20)
+    shares = [*(draw.random() for _ in range(12)), *(draw.uniform(0.9, 1) for _ in range(12))]
+    check(kill_at_writes(program, finished, tmp_path, shares))

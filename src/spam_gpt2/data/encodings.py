@@ -17,6 +17,7 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 LINE_END = re.compile(r"\r\n|\r|\n")
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")  # what a text file has not, or seldom
 # Above this share of bytes beyond ASCII the text is of an alphabet that is not Latin.
 MOSTLY_ASCII = 0.2
 
@@ -61,7 +62,7 @@ def text_lines(file: BinaryIO, encoding: str, newline: str = "") -> Iterator[str
 
 
 def likely_encoding(content: bytes) -> str | None:
-    """The encoding that text is probably in which is not UTF-8; None where nothing fits.
+    """The encoding that text is probably in which is not UTF-8; None where it is no text.
 
     Few bytes beyond ASCII are what western European text has: cp1252 where it uses the 32 places
     that latin-1 leaves to control characters, latin-1 otherwise. More are told apart by
@@ -69,6 +70,8 @@ def likely_encoding(content: bytes) -> str | None:
     """
     if content.count(0) > len(content) // 4:
         return "utf-16-le" if content[1::2].count(0) > content[::2].count(0) else "utf-16-be"
+    if len(CONTROL.findall(content)) > len(content) // 100:
+        return None
     high = sum(map(len, re.findall(rb"[\x80-\xff]+", content)))
     if high <= MOSTLY_ASCII * len(content):
         if not re.search(rb"[\x80-\x9f]", content):

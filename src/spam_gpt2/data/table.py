@@ -135,7 +135,9 @@ def _decoded(file: BinaryIO, path: Path, head: bytes, form: Form, delimiter: str
     except DecodingError as error:
         content = path.read_bytes() if path.is_file() else error.bytes
         likely = likely_encoding(content)
-        advice = f"; it looks like {likely}: {form.option('encoding', likely)}" if likely else ""
+        advice = ", nor any other text that is known"
+        if likely:
+            advice = f"; it looks like {likely}: {form.option('encoding', likely)}"
         first = content[:HEAD].decode(likely or "latin-1", "replace").partition("\n")[0]
         if more := delimiter_advice(first, delimiter, form):
             advice += f"; and {more}"

@@ -8,13 +8,14 @@ import os
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from spam_gpt2.common.files import InputError, read_json
+from spam_gpt2.common.files import InputError, read_json, whole_file
 from spam_gpt2.common.nested import flat
 from spam_gpt2.common.project import project_dir
 from spam_gpt2.common.secrets import without_secrets
@@ -71,7 +72,22 @@ def open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:
         return _open_experiment(experiment, None)
     # MLflow makes the database's tables without a lock: of two at once, one fails.
     with FileLock(store / "mlflow.db.lock"):
+        make_database(store / "mlflow.db")
         return _open_experiment(experiment, (store / "mlruns").as_uri())
+
+
+def make_database(path: Path) -> None:
+    """Let MLflow make its database, whole or not at all.
+
+    It makes the tables by hundreds of changes that are no transaction. Where it is cut off among
+    them, it fails at them for ever after.
+    """
+    if path.exists():
+        return
+    import mlflow
+
+    with whole_file(path) as beside_path:
+        mlflow.MlflowClient(sqlite_uri(beside_path)).search_experiments(max_results=1)
 
 
 def sqlite_uri(path: Path) -> str:
@@ -116,17 +132,29 @@ def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
     end_orphans(client, experiment_id)
     name, sender = run_name(root, params), {TAG: this_process()}
     run_id = client.create_run(experiment_id, began, sender, name).info.run_id
-    client.log_batch(
-        run_id,
-        metrics=_new_metrics(client, run_id, points, ended),
-        params=[Param(key, value) for key, value in run_params(params, training).items()],
-        tags=[RunTag(key, value) for key, value in all_tags.items()],
-    )
-    client.log_inputs(run_id, dataset_inputs(root, facts))
-    _log_files(client, run_id, root, run_files(root))
-    client.set_tag(run_id, TAG, COMPLETE)
-    client.set_terminated(run_id, end_time=ended)
+    with failed_when_cut_off(client, run_id):
+        client.log_batch(
+            run_id,
+            metrics=_new_metrics(client, run_id, points, ended),
+            params=[Param(key, value) for key, value in run_params(params, training).items()],
+            tags=[RunTag(key, value) for key, value in all_tags.items()],
+        )
+        client.log_inputs(run_id, dataset_inputs(root, facts))
+        _log_files(client, run_id, root, run_files(root))
+        client.set_tag(run_id, TAG, COMPLETE)
+        client.set_terminated(run_id, end_time=ended)
     return run_id
+
+
+@contextmanager
+def failed_when_cut_off(client: MlflowClient, run_id: str) -> Iterator[None]:
+    """Let no run stay `RUNNING` for ever that an error or Ctrl-C cuts off."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the first error is the one that says what is wrong
+            client.set_terminated(run_id, "FAILED")
+        raise
 
 
 def add_to_run(

@@ -116,6 +116,7 @@ def register(params: Params, name: str = MODEL_NAME, *, force: bool = False) -> 
             print(visible(f"{name}: {registered}"))
         else:
             update_facts(client, version, facts)
+            version = describe(client, version)
             print(f"{name}: version {version.version} is this very classifier; nothing was added")
         print(visible(choose_champion(client, version, force=force)))
 
@@ -244,8 +245,15 @@ def add_version(
     import mlflow
 
     version = mlflow.register_model(f"models:/{model_id}", name, tags=dict(facts))
+    return describe(client, version)
+
+
+def describe(client: MlflowClient, version: ModelVersion) -> ModelVersion:
+    """Give a version the name of its run, which one that was cut off may lack."""
+    if version.description:
+        return version
     title = client.get_run(version.run_id).info.run_name
-    return client.update_model_version(name, version.version, title)
+    return client.update_model_version(version.name, version.version, title)
 
 
 def update_facts(client: MlflowClient, version: ModelVersion, facts: Mapping[str, str]) -> None:
