@@ -43,6 +43,7 @@ def write_project(root: Path) -> None:
         labels = [LABELS[p ^ (i % 5 == 0)] for i, p in enumerate(predicted)]
         messages = pd.DataFrame({"line": range(1, count + 1), "label": labels, "text": texts})
         write_split(root / f"data/prepared/{split}.csv", messages)
+    (root / "data/campaigns.csv").write_text("campaign,split,line,label,text\n")
     for folder in ("metrics", "plots/finetune"):
         (root / folder).mkdir(parents=True)
     (root / "metrics/baseline.json").write_text('{"test": {"accuracy": 0.5}}')

@@ -120,7 +120,7 @@ def check_registered(cases: list[dict[str, Any]]) -> None:
             assert found["status"] == "READY"
             assert (found["run"], found["answers"]) == ("FINISHED", 1)
             assert found["tags"] == 9
-            assert found["description"].endswith("tiny")
+            assert found["description"].endswith("seed 123")
         assert case["left"]["champion"] in ("1", "2")
 
 

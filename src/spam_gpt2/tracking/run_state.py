@@ -32,12 +32,12 @@ def is_gone(process: str) -> bool:
 
 
 def find_run(client: MlflowClient, experiment_id: str, digest: str) -> str | None:
-    """Id of the newest run of a classifier.
+    """Id of the newest run of a classifier that came to its end.
 
     Args:
         digest: as `classifier_sha256` gives it; empty is that of no run.
     """
-    wanted = f"tags.classifier_sha256 = '{digest}'"
+    wanted = f"tags.classifier_sha256 = '{digest}' and attributes.status = 'FINISHED'"
     order = ["attributes.start_time DESC"]
     found = client.search_runs([experiment_id], wanted, order_by=order, max_results=1)
     return found[0].info.run_id if found and digest else None
