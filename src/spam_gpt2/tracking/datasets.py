@@ -31,7 +31,7 @@ def dataset_inputs(root: Path, facts: Mapping[str, str]) -> list[DatasetInput]:
     Args:
         facts: as `provenance.tags` gives them; a split without a digest there is left out.
     """
-    from mlflow.data.dataset_source_registry import resolve_dataset_source
+    from mlflow.data.dataset_source_registry import get_dataset_source_from_json
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -42,7 +42,8 @@ def dataset_inputs(root: Path, facts: Mapping[str, str]) -> list[DatasetInput]:
         digest = facts.get(f"data.{split}.sha256")
         if not digest or profile.get("total") == 0:
             continue
-        source = resolve_dataset_source((project_dir(root) / path).absolute().as_uri())
+        uri = (project_dir(root) / path).absolute().as_uri()
+        source = get_dataset_source_from_json(json.dumps({"uri": uri}), "local")
         about = MetaDataset(source, split, digest[:DIGITS], _schema(root / path))
         dataset = Dataset(**about.to_dict(), profile=json.dumps(profile) if profile else None)
         inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", split)]))
