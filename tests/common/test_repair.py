@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
+from spam_gpt2.common import repair
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.repair import heal_state, is_lock
 
@@ -59,6 +61,11 @@ def test_a_lock_file_cut_off_anywhere_is_read_as_dvc_reads_it(tmp_path: Path) ->
     assert is_lock(path)
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repair, "SECONDS", 0.3)
+
+
 @pytest.mark.parametrize("left", ["", "schema: '2.0'\nstages:\n  prepare:\n", "\0\0", "- ["])
 def test_a_cut_off_lock_file_is_as_committed_again(
     lock_path: Path, left: str, capsys: pytest.CaptureFixture[str]
@@ -86,6 +93,32 @@ def test_a_whole_lock_file_is_left_alone(
     heal_state()
     assert lock_path.read_text() == changed
     assert capsys.readouterr().err == ""
+
+
+def test_one_that_dvc_is_writing_is_left_alone(
+    lock_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = LOCK.replace("123\n", "124\n")
+    lock_path.write_text("")
+    writer = threading.Timer(0.1, lock_path.write_text, [changed])
+    writer.start()
+    heal_state()
+    writer.join()
+    assert lock_path.read_text() == changed
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("left", ["", '{"write": {', "[]", '{"read": {}}'])
+def test_a_list_of_locks_that_was_cut_off_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    """DVC itself fails at it at every command: "JSON structure is corrupted"."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / ".dvc/tmp/rwlock"
+    path.parent.mkdir(parents=True)
+    path.write_text(left)
+    heal_state()
+    assert path.exists() is (left == '{"read": {}}')
 
 
 WRITTEN = ["params.yaml", "experiments.yaml", "dvc.yaml", "plots/dvc.yaml", "reports/dvc.yaml"]

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -14,6 +17,8 @@ from spam_gpt2.common.console import one_line_errors, say
 from spam_gpt2.common.files import InputError, write_text
 from spam_gpt2.common.merges import RESOLVE, has_markers
 
+RWLOCK_PATH = Path(".dvc/tmp/rwlock")  # who is at which file, of the processes that run
+SECONDS = 2.0  # a DVC that runs beside us takes a tenth of that to write one of these
 LOCK_PATHS = (Path("dvc.lock"), Path("reports/dvc.lock"))
 WRITTEN = ("params.yaml", "experiments.yaml", "dvc.yaml", "plots/dvc.yaml", "reports/dvc.yaml")
 STEPS = {
@@ -24,7 +29,7 @@ STEPS = {
 
 
 def heal_state() -> None:
-    """Refuse files with markers of a merge, and restore lock files that DVC cannot read.
+    """Refuse files with markers of a merge, and restore DVC's files that it cannot read.
 
     Raises: InputError for a merge that nobody has resolved.
     """
@@ -39,15 +44,36 @@ def heal_state() -> None:
                 steps = STEPS[kind].format(path=path)
                 raise InputError(f"{path}: an unresolved merge; {steps}")
     for path in LOCK_PATHS:
-        if path.is_file() and not is_lock(path):
+        if path.is_file() and not settles(is_lock, path):
             heal(path)
+    if RWLOCK_PATH.is_file() and not settles(is_rwlock, RWLOCK_PATH):
+        RWLOCK_PATH.unlink(missing_ok=True)
+        say(f"{RWLOCK_PATH} was cut off while DVC wrote it: removed")
+
+
+def settles(is_whole: Callable[[Path], bool], path: Path) -> bool:
+    """Whether a file is whole, now or when a DVC that runs beside us has written it."""
+    until = time.monotonic() + SECONDS
+    while path.is_file() and not is_whole(path):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def is_rwlock(path: Path) -> bool:
+    """Whether DVC can read its list of locks."""
+    try:
+        return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+    except (ValueError, FileNotFoundError):
+        return False
 
 
 def is_lock(path: Path) -> bool:
     """Whether DVC can read a lock file: a signal while DVC writes it leaves it empty or cut off."""
     try:
         return _is_lock(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, FileNotFoundError):
         return False
 
 
