@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pictures import overlapping
 
 from spam_gpt2.classifier.decision import as_trained
 from spam_gpt2.common.params import Calibrate, Costs
@@ -14,6 +15,7 @@ from spam_gpt2.evaluation.calibration import (
 )
 from spam_gpt2.evaluation.choice import Validation
 from spam_gpt2.evaluation.rates import at_rates, decision_costs, rates_panels
+from spam_gpt2.figures.charts import bars_figure
 
 LABELS = ["ham", "spam"]
 GIVEN = Calibrate(
@@ -81,3 +83,10 @@ def test_without_costs_mistakes_are_counted() -> None:
     table = panels["mistakes of 1,000"]
     assert table.loc["1 % spam", "as trained"] == pytest.approx(200.5)
     assert list(table.index) == ["1 % spam", "5 % spam", "13 % spam", "50 % spam"]
+
+
+def test_no_words_of_the_picture_cover_each_other(validation: Validation) -> None:
+    found = at_rates(*messages(500, 900, 2), validation.choose([0.8, 0.2]), validation)
+    for positive in ("spam", "a class with a long name that is cut"):
+        panels = rates_panels(found, positive, GIVEN)
+        assert overlapping(bars_figure(panels, title="At other shares", note="gpt2")) == []
