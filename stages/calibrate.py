@@ -1,77 +1,77 @@
-"""How far the probabilities can be trusted, and the threshold that keeps false positives rare."""
+"""How far the probabilities can be trusted, and the decision that follows from them."""
 
 from pathlib import Path
-from typing import Any
 
+from spam_gpt2.classifier.decision import DECISION_DIR, ChosenOn, SavedDecision, save_decision
 from spam_gpt2.common.console import run_stage, say
-from spam_gpt2.common.files import read_json, write_csv, write_json
+from spam_gpt2.common.files import read_json, sha256_of, write_csv, write_json
 from spam_gpt2.common.nested import class_keys
-from spam_gpt2.common.params import Params, load_params
-from spam_gpt2.evaluation import calibration
-from spam_gpt2.evaluation.expected import class_shares, expected_mistakes
+from spam_gpt2.common.params import load_params
+from spam_gpt2.evaluation.calibration import at_temperature
+from spam_gpt2.evaluation.choice import Validation, check_classes, class_shares
+from spam_gpt2.evaluation.expected import expected_mistakes
 from spam_gpt2.evaluation.predictions import label_ids, read_predictions
-from spam_gpt2.evaluation.threshold import operating_points
+from spam_gpt2.evaluation.rates import at_rates, decision_costs, rates_panels
+from spam_gpt2.evaluation.threshold import decided, operating_points
+from spam_gpt2.figures.charts import save_bars
 from spam_gpt2.figures.reliability import reliability_figure
 from spam_gpt2.figures.style import save
 
 import numpy as np
 
 PLOTS_DIR = Path("plots/calibrate")
-
-Splits = dict[str, tuple[np.ndarray, np.ndarray]]  # classes (N,) and probabilities (N, K)
+CARD_PATH = Path("models/classifier/classifier.json")
+PREDICTIONS = {
+    "validation": Path("data/predictions/gpt2/validation.csv"),
+    "test": Path("data/predictions/gpt2/test.csv"),
+    "holdout": Path("data/predictions/holdout.csv"),
+}
 
 
 def main() -> None:
     params, model = load_params(), read_json(Path("metrics/gpt2.json"))
-    labels, splits = model["labels"], {}
-    for split in ("gpt2/validation", "gpt2/test", "holdout"):
-        path = Path(f"data/predictions/{split}.csv")
+    given, confidence, labels = params.calibrate, params.evaluate.confidence, model["labels"]
+    check_classes(given, labels)
+    splits = {}  # classes (N,) and probabilities (N, K)
+    for split, path in PREDICTIONS.items():
         messages, probabilities = read_predictions(path, labels)
-        splits[path.stem] = label_ids(messages, labels), probabilities
+        splits[split] = label_ids(messages, labels), probabilities
+    data, keys = read_json(Path("metrics/data.json")), class_keys(labels, ["total"])
+    counts = ([of[k] for k in keys] for of in (data["splits"]["train"], data["messages"]))
+    in_training, shares = class_shares(*counts, given.prevalence)
+    validation = Validation(labels, *splits["validation"], in_training, given)
+    decision, rule = validation.choose(shares), validation.rule
+    on = ChosenOn("validation", validation.counts, sha256_of(PREDICTIONS["validation"]), rule)
+    card_sha256 = sha256_of(CARD_PATH)
+    saved = SavedDecision(**vars(decision), card_sha256=card_sha256, chosen_on=on)
+    save_decision(DECISION_DIR, saved)
+    say(f"{rule}: {DECISION_DIR} is saved")
+
     metrics = {name: model[name] for name in ("weights", "weights_sha256", "labels")}
-    given, confidence, of = params.calibrate, params.evaluate.confidence, "the predicted class"
-    if len(labels) == 2:
-        metrics |= operating_points(splits, given.false_positive_rate, confidence)
-        tell(metrics["threshold"], given.false_positive_rate, labels[0])
-        of = labels[1]
     unseen = splits["test"], splits["holdout"]
     actual, p = (np.concatenate(pair) for pair in zip(*unseen, strict=True))
-    decided = p[:, 1] > metrics["threshold"]["value"] if len(labels) == 2 else p.argmax(1)
-    counts = read_json(Path("metrics/data.json"))["messages"]
-    shares = class_shares([counts[k] for k in class_keys(labels, ["total"])], given.positive_share)
-    expected = expected_mistakes(actual, decided, shares, confidence)
+    taken = decided(decision, p)
+    if len(labels) == 2:
+        metrics["threshold"] = validation.about(decision, confidence)
+        metrics |= operating_points(splits, decision, confidence)
+        metrics["at_rates"] = at_rates(actual, p, decision, validation)
+        metrics["expected_cost"] = decision_costs(actual, p, decision, given)
+        panels = rates_panels(metrics["at_rates"], labels[1], given)
+        title, note = f"At other shares of {labels[1]}", f"{model['weights']}, {len(p):,} messages"
+        save_bars(PLOTS_DIR / "prevalence.png", panels, title=title, note=note)
+    expected = expected_mistakes(actual, taken, shares, confidence)
     metrics["decision"] = dict(zip(labels, expected, strict=True))
-    metrics["calibration"] = {"of": f"probability of {of}"}
-    metrics["calibration"] |= temperature_scaling(splits, model, params)
+    figures, tables = at_temperature(splits, decision.temperature, given.bins, confidence)
+    kind = labels[1] if len(labels) == 2 else "the predicted class"
+    metrics["calibration"] = {"of": f"probability of {kind}"} | figures
     write_json(Path("metrics/calibration.json"), metrics)
-
-
-def tell(threshold: dict[str, Any], target: float, negative: str) -> None:
-    """How far validation lets the threshold be chosen."""
-    say(
-        f"a false-positive rate of at most {target:.2%} lets {threshold['allowed']} of the "
-        f"{threshold['negatives']} {negative} messages of validation be above the threshold, "
-        f"{threshold['value']}"
-    )
-
-
-def temperature_scaling(splits: Splits, model: dict[str, Any], params: Params) -> dict[str, Any]:
-    """Figures as the probabilities are and with validation's temperature; the test's curves."""
-    temperature = calibration.fit_temperature(*splits["validation"])
-    found: dict[str, Any] = {"temperature": round(temperature, 6)}
-    tables, bins, level = {}, params.calibrate.bins, params.evaluate.confidence
-    for name, t in (("unscaled", 1.0), ("scaled", temperature)):
-        found[name] = {}
-        for split in ("validation", "test"):
-            actual, scaled = splits[split][0], calibration.with_temperature(splits[split][1], t)
-            found[name][split] = calibration.calibration_figures(actual, scaled, bins)
-        table = calibration.with_intervals(calibration.reliability(actual, scaled, bins), level)
+    for name, table in tables.items():
         write_csv(PLOTS_DIR / f"{name}.csv", table.round(6))
-        tables[name if t == 1 else f"{name}, temperature {t:.2f}"] = table
-    of = model["labels"][1] if len(model["labels"]) == 2 else "of the predicted class"
-    note = f"{model['weights']}, {len(actual):,} messages"
-    save(reliability_figure(tables, of=of, note=note), PLOTS_DIR / "reliability.png")
-    return found
+    named = {"unscaled": tables["unscaled"]}
+    named[f"scaled, temperature {decision.temperature:.2f}"] = tables["scaled"]
+    of = kind if len(labels) == 2 else f"of {kind}"
+    note = f"{model['weights']}, {len(splits['test'][0]):,} messages"
+    save(reliability_figure(named, of=of, note=note), PLOTS_DIR / "reliability.png")
 
 
 if __name__ == "__main__":

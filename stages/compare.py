@@ -30,9 +30,10 @@ def main() -> None:
         metrics[split] = Comparison.of(*right).figures(split, weights, "the baseline", confidence)
         say(metrics[split]["summary"])
     write_pairs(*right, weights)
-    threshold = calibration.get("threshold", {}).get("value")
+    chosen = calibration.get("threshold", {})
+    mark = {"threshold": chosen.get("as_trained"), "threshold_name": str(chosen.get("value", ""))}
     note = f"{weights}, {len(right[0]):,} messages"
-    save_threshold_curves(PLOTS_DIR, answers, labels, threshold=threshold, note=note)
+    save_threshold_curves(PLOTS_DIR, answers, labels, **mark, note=note)
     write_json(Path("metrics/comparison.json"), metrics)
 
 

@@ -41,6 +41,8 @@ def main() -> None:
         "leak": leak(experiments),
     }
     pictures = read_pictures(Path("plots"), PICTURES)
+    if len(context["gpt2"]["labels"]) == 2:
+        pictures |= read_pictures(Path("plots"), ["calibrate/prevalence"])
     if experiments == every:  # the picture shows all
         pictures |= read_pictures(REPORTS_DIR, ["experiments"])
     page = render_report(context, pictures)

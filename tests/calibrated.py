@@ -23,5 +23,13 @@ def calibration(labels: list[str]) -> dict[str, Any]:
     }  # fmt: skip
     if len(labels) > 2:
         return found
-    threshold = {"value": 0.9153, "negatives": 74, "allowed": 0, "negatives_needed": 381}
-    return {**found, "threshold": threshold, "at_threshold": splits, "argmax": splits}
+    threshold = {"value": 0.9153, "as_trained": 0.98, "negatives": 74, "allowed": 0,
+                 "negatives_needed": 381}  # fmt: skip
+    cost = {"as_trained": 484.0, "decision": 39.987}
+    return {
+        **found,
+        "threshold": threshold,
+        "expected_cost": cost,
+        "at_threshold": splits,
+        "argmax": splits,
+    }

@@ -122,13 +122,19 @@ def dvc_faults(words: list[str], names: set[str]) -> list[str]:
     except (DvcParserError, SystemExit):
         return [f"dvc does not take: {' '.join(words)}"]
     named = [*(args.get("targets") or []), *(args.get("copy_paths") or [])]
-    found = [f"no stage {name}" for name in named if name not in stages() and not is_file(name)]
+    found = [f"no stage {name}" for name in named if not (is_stage(name) or is_file(name))]
     if overrides := args.get("set_param"):
         found += override_faults(overrides)
     revisions = [args.get("a_rev"), args.get("b_rev"), *(args.get("revisions") or [])]
     if words[:2] == ["exp", "apply"]:
         revisions.append(args["experiment"])
     return found + [f"{r}: no such revision here" for r in revisions if r and r not in names]
+
+
+def is_stage(name: str) -> bool:
+    """A stage by itself, or behind the pipeline file that it is in."""
+    pipeline, _, stage = name.rpartition(":")
+    return stage in stages() and (not pipeline or (ROOT / pipeline).is_file())
 
 
 def mlflow_faults(words: list[str], _: set[str]) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import ROOT
+from decided import DECISION_DIR, save_decision_for
 from trained import CLASSIFIER_DIR, save_trained
 
 from spam_gpt2.__main__ import main, parser
@@ -329,6 +330,81 @@ def test_the_folders_can_be_named(run: Run, project: Path) -> None:
     assert run("ok", *folders) == before
 
 
+def raw_spam(texts: list[str]) -> list[float]:
+    """Probabilities of spam as trained."""
+    return [p.probabilities[1] for p in Predictor.load().predict(texts)]
+
+
+def test_the_label_follows_the_saved_decision(run: Run, project: Path) -> None:
+    """Each of three texts in a part of its own, by the odds worked out here."""
+    raw = sorted(zip(raw_spam(TEXTS[:3]), TEXTS[:3], strict=True))
+    texts = [text for _, text in raw]
+
+    def decided(p: float) -> float:
+        """At the temperature 2, then from half spam to a fifth."""
+        odds = (p / (1 - p)) ** 0.5 * 0.2 / 0.8
+        return odds / (1 + odds)
+
+    low, middle, high = (decided(p) for p, _ in raw)
+    save_decision_for(
+        project / CLASSIFIER_DIR / "classifier.json", project / DECISION_DIR, ["ham", "spam"],
+        temperature=2.0, shares=[0.8, 0.2], unsure_from=(low + middle) / 2,
+        threshold=(middle + high) / 2,
+    )  # fmt: skip
+    rows = table(run(*texts).out)
+    assert rows["label"].tolist() == ["ham", "unsure", "spam"]
+    spam = rows["probability_spam"].astype(float).tolist()
+    assert spam == pytest.approx([low, middle, high], abs=1e-6)
+    of_labels = [1 - low, max(middle, 1 - middle), high]  # of unsure, the more probable one's
+    assert rows["probability"].astype(float).tolist() == pytest.approx(of_labels, abs=1e-6)
+    assert run(texts[1]).out == f"unsure\t{of_labels[1]:.4f}\n"
+    assert_predicted(table(run(*texts, "--argmax").out), texts)
+    above = table(run(*texts, "--threshold", str((low + middle) / 2)).out)
+    assert above["label"].tolist() == ["ham", "spam", "spam"]
+    assert above["probability_spam"].tolist() == rows["probability_spam"].tolist()
+
+
+def test_without_a_decision_a_threshold_is_of_the_probabilities_as_trained(run: Run) -> None:
+    low, high = sorted(raw_spam(TEXTS[:2]))
+    rows = table(run(*TEXTS[:2], "--threshold", str((low + high) / 2)).out)
+    assert sorted(rows["label"]) == ["ham", "spam"]
+    assert table(run(*TEXTS[:2], "--threshold", "1").out)["label"].tolist() == ["ham", "ham"]
+    assert table(run(*TEXTS[:2], "--threshold", "0").out)["label"].tolist() == ["spam", "spam"]
+
+
+def test_a_decision_of_another_classifier_is_refused_and_argmax_reads_none(
+    run: Run, project: Path
+) -> None:
+    card_path, folder = project / CLASSIFIER_DIR / "classifier.json", project / "other"
+    save_decision_for(card_path, folder, ["ham", "spam"], card_sha256="0" * 64)
+    expected = (
+        "other/decision.json: chosen for another classifier than the one in models/classifier; run "
+        "`dvc repro reports/dvc.yaml:calibrate`"
+    )
+    assert run("ok").code == 0  # it lies elsewhere
+    assert refused(run("ok", "--decision", "other")) == expected
+    assert refused(run("ok", "--decision", "other", "--threshold", "0.5")) == expected
+    assert run("ok", "--decision", "other", "--argmax").out == run("ok").out
+    assert refused(run("ok", "--decision", "nowhere")) == (
+        "nowhere/decision.json: no such file; `dvc repro reports/dvc.yaml:calibrate` makes it"
+    )
+
+
+@pytest.mark.parametrize("value", ["1.1", "-0.1", "nan", "half"])
+def test_a_threshold_is_a_probability(run: Run, value: str) -> None:
+    outcome = run("ok", f"--threshold={value}")
+    assert outcome.code == 2
+    assert f"--threshold: '{value}' is no probability from 0 to 1\n" in outcome.err
+    assert run("ok", "--threshold", "0.5", "--argmax").code == 2
+
+
+def test_a_threshold_of_three_classes_is_refused(run: Run, project: Path, tiny_gpt2: GPT2) -> None:
+    save_trained(project, tiny_gpt2, labels=["ham", "news", "spam"])
+    assert refused(run("ok", "--threshold", "0.5")) == (
+        "--threshold: is of two classes, and there are 3"
+    )
+
+
 def readme_commands() -> list[list[str]]:
     """The arguments of every `python -m spam_gpt2` in the README, without what the shell takes."""
     commands = []
@@ -359,6 +435,8 @@ def test_help_tells_what_the_readme_tells(run: Run) -> None:
     assert all(option in told for option in options)
     assert "(text)" in told  # the default column
     assert "(models/classifier)" in told
+    assert "`label` follows the saved decision" in told
+    assert "Without a saved decision it is the most probable label." in told
 
 
 def command(*args: str) -> list[str]:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -111,7 +112,27 @@ def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) ->
     assert found["calibration"]["at_threshold"]["holdout"].keys() == {
         "false_positive_rate", "intervals",
     }  # fmt: skip
+    check_decision(clone, found["calibration"])
     assert drawn(clone, "show")[1] == set()
+
+
+def check_decision(clone: Clone, calibration: dict[str, Any]) -> None:
+    """What the analyses judged is what is saved and what the command line does."""
+    decision = clone.json("models/decision/decision.json")
+    assert decision["threshold"] == calibration["threshold"]["value"]
+    assert decision["temperature"] == calibration["calibration"]["temperature"]
+    spam = calibration["decision"]["spam"]["messages"] / 1000
+    assert decision["shares"] == pytest.approx([1 - spam, spam], abs=1e-5)
+    assert decision["training_shares"] == pytest.approx([0.5, 0.5], abs=0.01)
+    out = clone.folder / "labelled.csv"
+    clone.run(sys.executable, "-m", "spam_gpt2", "--csv", "data/prepared/test.csv",
+              "--output", str(out))  # fmt: skip
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    out.unlink()
+    of_spam = [row["predicted"] == "spam" for row in rows if row["label"] == "spam"]
+    recall = calibration["at_threshold"]["test"]["recall"]
+    assert sum(of_spam) / len(of_spam) == pytest.approx(recall, abs=1e-6)
 
 
 def test_what_a_new_clone_lacks_is_made_though_the_lock_file_knows_it(clone: Clone) -> None:
@@ -265,6 +286,9 @@ def test_three_classes_of_a_users_own_file_need_parameters_only(clone: Clone) ->
     assert calibration["calibration"]["of"] == "probability of the predicted class"
     assert calibration["decision"]["ham"]["messages"] == pytest.approx(1000 * 90 / 220, abs=1e-3)
     assert "threshold" not in calibration
+    decision = clone.json("models/decision/decision.json")
+    assert (decision["threshold"], decision["unsure_from"]) == (None, None)
+    assert decision["shares"] == pytest.approx([70 / 220, 90 / 220, 60 / 220])
     assert clone.json("metrics/robustness.json")["gpt2"]["upper_case"].keys() == {
         "accuracy", "accuracy_change",
     }  # fmt: skip

@@ -7,11 +7,13 @@ import csv
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, TextIO, TypeVar
 
+from spam_gpt2.classifier.decision import DECISION_DIR, DECISION_FILE, REMEDY
 from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 from spam_gpt2.common.console import one_line_errors, progress, say
 from spam_gpt2.common.csv_injection import guard, unguard
@@ -22,11 +24,14 @@ from spam_gpt2.data.columns import Layout, text_layout
 from spam_gpt2.data.encodings import DecodingError, likely_encoding, text_lines
 from spam_gpt2.data.table import DELIMITERS, Form, RowError, Table, delimiter_advice, open_table
 
+T = TypeVar("T")
 DESCRIPTION = "Classify messages with the model that `dvc repro` trained."
 EPILOG = """\
 Without TEXT and --csv, every line of standard input is a message. One message given as TEXT prints
 its label and probability; all else is CSV on standard output or in --output. A column `label` that
-the file has stays as it is, and ours is then named `predicted`."""
+the file has stays as it is, and ours is then named `predicted`. `label` follows the saved
+decision: its threshold, its share of spam and, where it has one, its zone `unsure`. Without a saved
+decision it is the most probable label."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,13 +66,34 @@ def parser() -> argparse.ArgumentParser:
         "--weights", type=Path, default=WEIGHTS_DIR, metavar="DIR",
         help="folder of the converted GPT-2 weights (%(default)s)",
     )  # fmt: skip
+    it.add_argument(
+        "--decision", type=Path, metavar="DIR",
+        help="folder of the decision that `make report` saves (`decision`, beside --classifier)",
+    )  # fmt: skip
+    rule = it.add_mutually_exclusive_group()
+    rule.add_argument(
+        "--threshold", type=_checked(_probability), metavar="P",
+        help="the second of two labels where its probability is above P, else the first",
+    )  # fmt: skip
+    rule.add_argument(
+        "--argmax", action="store_true",
+        help="the most probable label and the probabilities as trained; no decision is read",
+    )  # fmt: skip
     return it
 
 
-def _checked(check: Callable[[str], str]) -> Callable[[str], str]:
+def _probability(text: str) -> float:
+    """A number from 0 to 1; ValueError for anything else."""
+    with suppress(ValueError):
+        if 0 <= (value := float(text)) <= 1:
+            return value
+    raise ValueError(f"{text!r} is no probability from 0 to 1")
+
+
+def _checked(check: Callable[[str], T]) -> Callable[[str], T]:
     """A type of argparse whose errors say what the check says."""
 
-    def checked(value: str) -> str:
+    def checked(value: str) -> T:
         try:
             return check(value)
         except ValueError as error:
@@ -108,7 +134,7 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"{args.output}: a folder; name a file for --output")
     if any("\udc80" <= character <= "\udcff" for text in args.text for character in text):
         raise InputError("TEXT: not UTF-8 text")  # Python keeps such bytes as lone surrogates
-    predictor = Predictor.load(args.classifier, args.weights)
+    predictor = _predictor(args)
     if not args.text and not args.csv and sys.stdin.isatty():
         say("Type messages, one a line; Ctrl-D on an empty line ends them.")
     if len(args.text) == 1 and not args.output:
@@ -121,6 +147,23 @@ def run(args: argparse.Namespace) -> None:
             _classify(args, predictor, out)
     else:
         _classify(args, predictor, sys.stdout)
+
+
+def _predictor(args: argparse.Namespace) -> Predictor:
+    """The classifier with its saved decision, or with what the options put in its place."""
+    decision_dir = args.decision or args.classifier.parent / DECISION_DIR.name
+    if args.decision and not args.argmax and not (args.decision / DECISION_FILE).exists():
+        raise InputError(f"{args.decision / DECISION_FILE}: no such file; {REMEDY} makes it")
+    predictor = Predictor.load(
+        args.classifier, args.weights, decision_dir=None if args.argmax else decision_dir
+    )
+    if args.threshold is None:
+        return predictor
+    try:
+        decision = replace(predictor.decision, threshold=args.threshold, unsure_from=None)
+    except InputError as error:
+        raise InputError(f"--{error}") from None
+    return replace(predictor, decision=decision)
 
 
 def _classify(args: argparse.Namespace, predictor: Predictor, out: TextIO) -> None:

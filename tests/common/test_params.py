@@ -122,8 +122,17 @@ def test_a_tab_has_a_name(name: str) -> None:
         ("evaluate.confidence", 95, "evaluate.confidence: "),
         ("evaluate.resamples", 3, "evaluate.resamples: "),
         ("calibrate.false_positive_rate", 1, "calibrate.false_positive_rate: "),
-        ("calibrate.positive_share", 0, "calibrate.positive_share: "),
-        ("calibrate.positive_share", 13.4, "calibrate.positive_share: "),
+        ("calibrate.prevalence", 0, "calibrate.prevalence: "),
+        ("calibrate.prevalence", 13.4, "calibrate.prevalence: "),
+        ("calibrate.prevalence", "all", "calibrate.prevalence: must be a number or 'data', not"),
+        ("calibrate.costs", {"missed": 1}, "calibrate.costs.blocked: is missing"),
+        ("calibrate.costs", {"missed": 1, "blocked": 0}, "calibrate.costs.blocked: must be above"),
+        ("calibrate.costs", 10, "calibrate.costs: must hold keys with values, not 10"),
+        (
+            "calibrate.unsure",
+            0.2,
+            "calibrate: unsure 0.2 is a cost beside those of costs, which is",
+        ),
         ("calibrate.bins", 1, "calibrate.bins: "),
         ("robustness.word_share", 1.5, "robustness.word_share: "),
         ("explain.mistakes", 0, "explain.mistakes: "),
@@ -141,6 +150,20 @@ def test_bad_values_are_refused_in_one_line_that_names_the_key(
     message = str(caught.value)
     assert message.startswith(f"params.yaml: {expected}"), message
     assert "\n" not in message
+
+
+def test_asking_must_cost_less_than_guessing() -> None:
+    """At 1 and 4, a message that is spam with 0.8 costs 0.8 either way, and no other costs more."""
+    values = copy.deepcopy(SHIPPED)
+    values["calibrate"] |= {"costs": {"missed": 1, "blocked": 4}, "unsure": 0.79}
+    assert check_params(values).calibrate.unsure == 0.79
+    values["calibrate"]["unsure"] = 0.8
+    with pytest.raises(InputError) as caught:
+        check_params(values)
+    assert str(caught.value) == (
+        "params.yaml: calibrate: unsure 0.8 never pays: with these costs a guess costs at most "
+        "0.8; set it below that, or to null"
+    )
 
 
 def test_a_missing_key_and_a_missing_section_are_named() -> None:

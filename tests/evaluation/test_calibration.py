@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,6 +97,20 @@ def test_every_message_is_in_the_bin_that_it_belongs_to(
         inside = (stated > start) & (stated <= end) | (stated == 0) & (start == 0)
         assert count == inside.sum()
     assert 0 <= expected_calibration_error(bins) <= 1
+
+
+def test_a_message_of_weight_three_counts_as_three() -> None:
+    labels, probabilities = drawn(2, 40, seed=2)
+    weights = np.resize([1.0, 3.0, 2.0], 40)
+    each = np.repeat(np.arange(40), weights.astype(int))
+    found = reliability(labels, probabilities, 5, weights)
+    expected = reliability(labels[each], probabilities[each], 5)
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    error = expected_calibration_error(found)
+    assert error == pytest.approx(expected_calibration_error(expected))
+    assert error == pytest.approx(
+        expected_calibration_error(reliability(labels, probabilities, 5, weights / 80))
+    )
 
 
 def test_probabilities_that_are_true_have_a_small_error_and_exaggerated_ones_a_large_one() -> None:

@@ -161,6 +161,24 @@ def test_the_pictures_hold_both_models_chance_and_the_threshold(
     assert written == {"roc.csv", "roc.png", "precision_recall.csv", "precision_recall.png"}
 
 
+def test_a_threshold_may_be_called_as_the_decision_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = []
+    draw = module.threshold_figure
+
+    def watched(*models, **options):
+        marks.append(options["mark"])
+        return draw(*models, **options)
+
+    monkeypatch.setattr(module, "threshold_figure", watched)
+    save_threshold_curves(
+        tmp_path, {"classifier": HAND}, TWO, threshold=0.65, threshold_name="0.12"
+    )
+    assert {mark.name for mark in marks} == {"chosen threshold, 0.12"}
+    assert (marks[0].x, marks[0].y) == (1 / 4, 2 / 4)
+
+
 def test_a_threshold_that_no_message_is_above_has_no_precision(tmp_path: Path) -> None:
     save_threshold_curves(tmp_path, {"classifier": HAND}, TWO, threshold=0.95)
     assert {path.suffix for path in tmp_path.iterdir()} == {".png"}

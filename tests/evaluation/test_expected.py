@@ -6,20 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from spam_gpt2.common.files import InputError
-from spam_gpt2.evaluation.expected import class_shares, expected_mistakes
-
-
-def test_shares_are_those_counted_or_the_one_given() -> None:
-    assert class_shares([30, 10], None) == [0.75, 0.25]
-    assert class_shares([30, 10], 0.01) == [0.99, 0.01]
-    assert class_shares([2, 1, 1], None) == [0.5, 0.25, 0.25]
-    with pytest.raises(InputError) as caught:
-        class_shares([2, 1, 1], 0.5)
-    assert str(caught.value) == (
-        "params.yaml: calibrate.positive_share: 0.5 is the share of the second of two classes, and "
-        "there are 3; set it to null"
-    )
+from spam_gpt2.classifier.decision import UNSURE_CLASS
+from spam_gpt2.evaluation.expected import expected_mistakes
 
 
 def test_by_hand() -> None:
@@ -32,6 +20,17 @@ def test_by_hand() -> None:
         "interval": pytest.approx([900 * wilson.low, 900 * wilson.high], abs=2e-3),
     }  # fmt: skip
     assert (spam["messages"], spam["wrong"]) == (100, 25)
+
+
+def test_unsure_is_neither_right_nor_wrong() -> None:
+    """Of 10 ham 2 are blocked and 3 unsure, of 4 spam 1 gets through and 2 are unsure."""
+    decided = [1] * 2 + [UNSURE_CLASS] * 3 + [0] * 5 + [0] + [UNSURE_CLASS] * 2 + [1]
+    ham, spam = expected_mistakes(np.array([0] * 10 + [1] * 4), np.array(decided), [0.9, 0.1], 0.95)
+    assert (ham["wrong"], ham["unsure"], ham["right"]) == (180, 270, 450)
+    assert (spam["wrong"], spam["unsure"], spam["right"]) == (25, 50, 25)
+    wilson = stats.binomtest(3, 10).proportion_ci(0.95, method="wilson")
+    expected = pytest.approx([900 * wilson.low, 900 * wilson.high], abs=2e-3)
+    assert ham["unsure_interval"] == expected
 
 
 def test_it_is_what_messages_drawn_at_these_shares_give() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
+from spam_gpt2.classifier.decision import as_trained
 from spam_gpt2.evaluation.threshold import (
     Threshold,
     choose_threshold,
@@ -98,18 +101,28 @@ def test_no_number_of_negatives_shows_a_rate_of_zero() -> None:
     assert negatives_needed(5e-324, 0.95) is None
 
 
-def test_all_splits_are_judged_at_the_threshold_of_validation() -> None:
+def test_all_splits_are_judged_by_the_decision_and_as_trained() -> None:
     actual, p = np.array([0, 0, 1, 1]), np.array([0.2, 0.61234, 0.6, 0.9])
     messages = actual, np.column_stack([1 - p, p])
     nothing = np.zeros(0, int), np.zeros((0, 2))
-    found = operating_points({"validation": messages, "test": messages, "holdout": nothing}, 0, 0.9)
-    assert found["threshold"] == {
-        "value": 0.613, "negatives": 2, "allowed": 0, "negatives_needed": None,
-    }  # fmt: skip
+    splits = {"validation": messages, "test": messages, "holdout": nothing}
+    found = operating_points(splits, as_trained(["ham", "spam"], 0.613), 0.9)
     assert list(found["at_threshold"]) == ["validation", "test"]
     at_threshold, argmax = found["at_threshold"]["test"], found["argmax"]["test"]
     assert (at_threshold["recall"], at_threshold["false_positive_rate"]) == (0.5, 0)
     assert (argmax["recall"], argmax["false_positive_rate"]) == (1, 0.5)
+    assert "unsure" not in at_threshold
+
+
+def test_a_zone_takes_the_place_of_the_accuracy() -> None:
+    actual, p = np.array([0, 0, 1, 1]), np.array([0.2, 0.61234, 0.6, 0.9])
+    zone = replace(as_trained(["ham", "spam"], 0.61), unsure_from=0.5)
+    found = operating_points({"test": (actual, np.column_stack([1 - p, p]))}, zone, 0.9)
+    at_threshold = found["at_threshold"]["test"]
+    assert "accuracy" not in at_threshold
+    assert "accuracy" in found["argmax"]["test"]
+    assert at_threshold["unsure"] == 0.25  # 0.6
+    assert (at_threshold["recall"], at_threshold["false_positive_rate"]) == (0.5, 0.5)
 
 
 def test_figures_are_scikit_learns_with_wilsons_intervals() -> None:

@@ -119,9 +119,61 @@ def test_the_decision_comes_before_any_other_figure() -> None:
 
 def test_a_share_of_ones_own_is_named_as_such() -> None:
     values = context()
-    values["params"]["calibrate"]["positive_share"] = 0.2
+    values["params"]["calibrate"]["prevalence"] = 0.2
     text = text_of(render_report(values, AnyPicture()))
-    assert "20.0 % spam is what calibrate.positive_share says." in text
+    assert "20.0 % spam is what calibrate.prevalence says." in text
+    values["params"]["calibrate"]["prevalence"] = None
+    text = text_of(render_report(values, AnyPicture()))
+    assert "20.0 % spam is the share in the training set; calibrate.prevalence sets" in text
+
+
+def with_zone() -> dict[str, Any]:
+    """Costs, and a zone in which 30 ham and 60 spam of 1,000 messages are."""
+    values = context()
+    values["params"]["calibrate"] |= {"costs": {"missed": 1.0, "blocked": 10.0}, "unsure": 0.2}
+    found = values["calibration"]
+    found["threshold"] = {"value": 0.98, "unsure_from": 0.2, "as_trained": 0.99}
+    ham, spam = (dict(found["decision"][label]) for label in ("ham", "spam"))
+    ham |= {"right": 762.0, "right_interval": [750.0, 770.0], "unsure": 30.0}
+    spam |= {"right": 90.0, "right_interval": [80.0, 99.0], "unsure": 60.0}
+    found["decision"] = {"ham": ham, "spam": spam}
+    figures = copy.deepcopy(found["at_threshold"]["test"])
+    del figures["accuracy"], figures["intervals"]["accuracy"]
+    figures["unsure"], figures["intervals"]["unsure"] = 0.09, [0.07, 0.14]
+    found["at_threshold"] = {"test": figures}
+    return values
+
+
+def test_what_is_left_unsure_is_neither_caught_nor_blocked() -> None:
+    page = render_report(with_zone(), AnyPicture())
+    assert (
+        "At the threshold 0.98, of 1,000 messages with 200 spam among them, 90 spam are caught "
+        "(80 to 99) and 8 ham are blocked (4 to 16); 90 messages are left unsure."
+    ) in text_of(page)
+    assert "<th>unsure</th>" in page
+    assert '<td>9 % <span class="muted">(7 to 14 %)</span></td>' in page
+    assert "<th>unsure</th>" not in render_report(context(), AnyPicture())
+
+
+def test_costs_say_what_the_threshold_is_worth() -> None:
+    text = text_of(render_report(with_zone(), AnyPicture()))
+    assert (
+        "above a probability of 0.98. From 0.2 on up to that, it is left unsure, which costs 0.2. "
+        "This costs least when a missed spam costs 1 and a ham taken for spam 10: of 1,000 "
+        "messages as in test and hold-out 40, against 484 where the more probable class decides, "
+        "as trained."
+    ) in text
+    assert "So few say little" not in text
+
+
+def test_another_share_of_spam_has_a_picture_and_what_to_do() -> None:
+    told = "Set calibrate.prevalence to its share and run make report"
+    pictures = AnyPicture()
+    pictures["calibrate/prevalence"] = PNG
+    page = render_report(context(), pictures)
+    assert told in text_of(page)
+    assert html.escape(CAPTIONS["calibrate/prevalence"]) in page
+    assert told not in text_of(render_report(context(labels=("a", "b", "c")), AnyPicture()))
 
 
 def test_messages_that_repeat_a_training_message_are_counted() -> None:

@@ -27,6 +27,7 @@ import pandas as pd
 import pytest
 import requests
 import yaml
+from decided import save_decision_for
 from finished import AWKWARD, LABELS, evaluate, write_project
 from http_server import closed_port, without_proxies
 from packaging.requirements import Requirement
@@ -494,6 +495,46 @@ def test_a_store_that_is_damaged_is_one_line(
 ) -> None:
     (project / "mlflow.db").write_text("no database")
     assert "not a database" in error_of(capsys, project)
+
+
+def test_a_decision_makes_a_version_that_serves_by_it(project: Path) -> None:
+    """A third of the texts in each of its parts, by the probabilities of the version without it."""
+    assert "version 1 is registered" in run(project)
+    predictor = Predictor.load(project / "models/classifier", project / "models/gpt2")
+    spam = [each.probabilities[1] for each in predictor.predict(AWKWARD)]
+    odds = [p / (1 - p) * 0.1 / 0.9 for p in spam]  # of 1 in 10
+    shifted = np.array([each / (1 + each) for each in odds])
+    lower, upper = (float(np.sort(shifted)[i : i + 2].mean()) for i in (1, 3))
+    save_decision_for(
+        project / CARD, project / "models/decision", LABELS,
+        shares=[0.9, 0.1], unsure_from=lower, threshold=upper,
+    )  # fmt: skip
+    printed = run(project)
+    assert "version 2 is registered" in printed
+    assert "champion: version 2: the same classifier with another decision" in printed
+    assert "version 2 is this very classifier" in run(project)
+    with server(project) as address:
+        answer = requests.post(f"{address}/invocations", json={"inputs": AWKWARD}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    found = pd.DataFrame(answer.json()["predictions"])
+    assert list(found.columns) == COLUMNS
+    np.testing.assert_allclose(found["probability_spam"], shifted, atol=1e-6)
+    expected = np.where(shifted > upper, "spam", np.where(shifted > lower, "unsure", "ham"))
+    assert found["label"].tolist() == expected.tolist()
+    assert sorted(expected) == ["ham"] * 2 + ["spam"] * 2 + ["unsure"] * 2
+    shutil.rmtree(project / "models/decision")
+    assert "champion: version 1: the same classifier with another decision" in run(project)
+
+
+def test_a_decision_of_another_classifier_is_not_registered(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_decision_for(project / CARD, project / "models/decision", LABELS, card_sha256="0" * 64)
+    assert error_of(capsys, project) == (
+        "error: models/decision/decision.json: chosen for another classifier than the one in "
+        "models/classifier; run `dvc repro reports/dvc.yaml:calibrate`"
+    )
+    assert not (project / "mlflow.db").exists()
 
 
 def test_without_a_champion_there_is_nothing_to_serve(

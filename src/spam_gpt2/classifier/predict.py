@@ -10,7 +10,8 @@ from pathlib import Path
 import tiktoken
 import torch
 
-from spam_gpt2.classifier.artifacts import Card, load_classifier
+from spam_gpt2.classifier.artifacts import CARD_FILE, Card, load_classifier
+from spam_gpt2.classifier.decision import UNSURE_CLASS, Decision, as_trained, load_decision
 from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.features.features import BATCH_TOKENS
 from spam_gpt2.gpt2.batching import concatenate, encode_messages, fill_up, token_batches
@@ -25,7 +26,11 @@ CHUNK = 512  # texts that are read ahead, sorted by length and shared out among 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The most probable label of a text, and the probability of every label in order."""
+    """The label of a text, its probability, and that of every label in order.
+
+    The label is the decision's, so it need not be the most probable one. A text left `unsure` has
+    the probability of the more probable label.
+    """
 
     label: str
     probability: float
@@ -39,6 +44,7 @@ class Predictor:
     classifier: GPT2Classifier
     tokenizer: tiktoken.Encoding
     card: Card
+    decision: Decision
 
     @classmethod
     def load(
@@ -46,19 +52,25 @@ class Predictor:
         classifier_dir: Path = CLASSIFIER_DIR,
         weights_dir: Path = WEIGHTS_DIR,
         settings: ComputeSettings | None = None,
+        decision_dir: Path | None = None,
     ) -> Predictor:
         """Load from the folders that the pipeline writes.
 
         Args:
             settings: where and how it computes; None is the best device, in the precision that the
                 classifier was trained in.
+            decision_dir: folder of the saved decision. Where it is None or holds no decision, the
+                most probable label is given, with the probabilities as trained.
 
-        Raises: InputError when the pipeline has not run.
+        Raises: InputError when the pipeline has not run, or for another classifier's decision.
         """
         classifier, card = load_classifier(classifier_dir, weights_dir)
+        saved = None
+        if decision_dir is not None:
+            saved = load_decision(decision_dir, classifier_dir / CARD_FILE, card.labels)
         Compute.start(settings or best_for(card)).place_frozen(classifier)
         tokenizer = load_tokenizer(weights_dir, classifier.gpt2.config.n_vocab)
-        return cls(classifier, tokenizer, card)
+        return cls(classifier, tokenizer, card, saved or as_trained(card.labels))
 
     def predict(self, texts: Iterable[str]) -> Iterator[Prediction]:
         """A prediction for each text, in order; reads no more than a chunk ahead."""
@@ -75,9 +87,12 @@ class Predictor:
                 tokens, runs = fill_up(tokens, runs, BATCH_TOKENS)
                 x = self.classifier.gpt2.embed(tokens.to(self.classifier.device), runs)
                 logits[indices] = self.classifier.above(x, runs, 0)[: len(indices)].cpu()
-        for probabilities in logits.double().softmax(1)[messages.rows].tolist():
-            best = max(range(len(probabilities)), key=probabilities.__getitem__)
-            yield Prediction(self.card.labels[best], probabilities[best], probabilities)
+        logs = logits.double().log_softmax(1)[messages.rows].numpy()
+        probabilities = self.decision.probabilities(logs)
+        classes = self.decision.classes(probabilities)
+        for class_id, row in zip(classes.tolist(), probabilities.tolist(), strict=True):
+            of_label = max(row) if class_id == UNSURE_CLASS else row[class_id]
+            yield Prediction(self.decision.label(class_id), of_label, row)
 
 
 def best_for(card: Card) -> ComputeSettings:

@@ -32,6 +32,7 @@ PARAMS_PATH = Path("params.yaml")
 
 # Upper bounds are far beyond what anyone trains on one machine: what is above them is a mistake.
 Count = Annotated[int, Field(ge=1, le=100_000)]
+Cost = Annotated[Float, Field(gt=0, le=1e9)]
 Share = Annotated[Float, Field(ge=0.001, le=0.999)]
 Source = Annotated[str, Field(min_length=1, max_length=4096)]
 Position = Literal["last_token", "last_padded", "first_token", "mean_tokens", "mean_padded"]
@@ -176,10 +177,36 @@ class Baseline(Section):
     inverse_regularization: Annotated[Float, Field(gt=0, le=1e9)]
 
 
+class Costs(Section):
+    """Of two kinds of mistake, in any unit: a missed positive (spam), a blocked negative (ham)."""
+
+    missed: Cost
+    blocked: Cost
+
+
 class Calibrate(Section):
+    prevalence: Annotated[Float, Field(ge=0.0001, le=0.9999)] | Literal["data"] | None
     false_positive_rate: Annotated[Float, Field(ge=0, lt=1)]
-    positive_share: Annotated[Float, Field(ge=0.0001, le=0.9999)] | None
+    costs: Costs | None
+    unsure: Cost | None
     bins: Annotated[int, Field(ge=2, le=1000)]
+
+    @model_validator(mode="after")
+    def _unsure_pays(self) -> Calibrate:
+        if self.unsure is None:
+            return self
+        if self.costs is None:
+            raise ValueError(
+                f"unsure {self.unsure:g} is a cost beside those of costs, which is null: set both"
+            )
+        missed, blocked = self.costs.missed, self.costs.blocked
+        most = missed * blocked / (missed + blocked)
+        if self.unsure >= most:
+            raise ValueError(
+                f"unsure {self.unsure:g} never pays: with these costs a guess costs at most "
+                f"{most:.4g}; set it below that, or to null"
+            )
+        return self
 
 
 class Robustness(Section):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
@@ -15,7 +17,7 @@ TEMPERATURES = (0.05, 20.0)
 
 def cross_entropy(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean negative log-likelihood of the true classes, in nats."""
-    return float(-_logs(probabilities)[np.arange(len(labels)), labels].mean())
+    return float(-log_probabilities(probabilities)[np.arange(len(labels)), labels].mean())
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -39,10 +41,12 @@ def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarra
 
     Log-probabilities are logits but for a constant of each row, which softmax takes out.
     """
-    return np.exp(log_softmax(_logs(probabilities) / temperature, axis=1))
+    return np.exp(log_softmax(log_probabilities(probabilities) / temperature, axis=1))
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> pd.DataFrame:
+def reliability(
+    labels: np.ndarray, probabilities: np.ndarray, bins: int, weights: np.ndarray | None = None
+) -> pd.DataFrame:
     """What is said and what is so, in bins of equal width, without those that hold no message.
 
     Of two classes it is the probability of the positive one, and how many are of it; of more, that
@@ -58,6 +62,8 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> pd.
     edges = np.linspace(0, 1, bins + 1)
     places = np.searchsorted(edges[1:-1], stated)
     filled, inverse, counts = np.unique(places, return_inverse=True, return_counts=True)
+    if weights is not None:
+        stated, is_so, counts = stated * weights, is_so * weights, np.bincount(inverse, weights)
     return pd.DataFrame(
         {
             "from": edges[filled],
@@ -92,6 +98,28 @@ def calibration_figures(
     return {"expected_calibration_error": round(error, 6), "loss": round(loss, 6)}
 
 
-def _logs(probabilities: np.ndarray) -> np.ndarray:
+def at_temperature(
+    splits: dict[str, tuple[np.ndarray, np.ndarray]],
+    temperature: float,
+    bins: int,
+    confidence: float,
+) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    """Figures of validation and test as they are and with a temperature; the test's curves.
+
+    Args:
+        splits: classes (N,) and probabilities (N, K) of each.
+    """
+    found: dict[str, Any] = {"temperature": temperature}
+    tables = {}
+    for name, t in (("unscaled", 1.0), ("scaled", temperature)):
+        found[name] = {}
+        for split in ("validation", "test"):
+            actual, scaled = splits[split][0], with_temperature(splits[split][1], t)
+            found[name][split] = calibration_figures(actual, scaled, bins)
+        tables[name] = with_intervals(reliability(actual, scaled, bins), confidence)
+    return found, tables
+
+
+def log_probabilities(probabilities: np.ndarray) -> np.ndarray:
     """Logarithms; of a probability too small for a float64, that of the smallest there is."""
     return np.log(probabilities.clip(np.finfo(np.float64).tiny))

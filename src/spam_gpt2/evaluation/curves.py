@@ -107,6 +107,7 @@ def save_threshold_curves(
     names: list[str],
     *,
     threshold: float | None = None,
+    threshold_name: str = "",
     note: str = "",
     with_table: bool = False,
 ) -> None:
@@ -116,6 +117,7 @@ def save_threshold_curves(
         models: by the name that the pictures show, what is true and what was said.
         names: of the classes, (K,).
         threshold: of two classes, the one chosen for the first model; it is marked.
+        threshold_name: what the mark is called, as in "chosen threshold, 0.915"; empty: its value.
         note: stands below the titles.
         with_table: write the first model's curves as CSV, too.
     """
@@ -128,18 +130,18 @@ def save_threshold_curves(
         curves = {model: curves_of(*answers, names) for model, answers in models.items()}
         mark = None
         if threshold is not None:
-            mark = _mark(kind, labels == 1, probabilities[:, 1] > threshold, threshold)
+            name_of_mark = f"chosen threshold, {threshold_name or f'{threshold:.3f}'}"
+            mark = _mark(kind, labels == 1, probabilities[:, 1] > threshold, name_of_mark)
         if with_table:
             write_csv(plots_dir / f"{name}.csv", curves_table(next(iter(curves.values())), kind))
         figure = threshold_figure(kind, curves, chance=chance, mark=mark, note=note)
         save(figure, plots_dir / f"{name}.png")
 
 
-def _mark(kind: Kind, is_class: np.ndarray, taken: np.ndarray, threshold: float) -> Mark | None:
+def _mark(kind: Kind, is_class: np.ndarray, taken: np.ndarray, name: str) -> Mark | None:
     """Where a threshold stands; nowhere among precisions when no message is above it."""
     hits = int((is_class & taken).sum())
     recall = hits / is_class.sum()
-    name = f"chosen threshold, {threshold:.3f}"
     if kind is ROC:
         return Mark(name, float((~is_class & taken).sum() / (~is_class).sum()), float(recall))
     return Mark(name, float(recall), hits / int(taken.sum())) if taken.any() else None

@@ -6,26 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from spam_gpt2.common.files import InputError
-from spam_gpt2.common.params import PARAMS_PATH
+from spam_gpt2.classifier.decision import UNSURE_CLASS
 from spam_gpt2.evaluation.intervals import share_interval
 
 MESSAGES = 1000
-
-
-def class_shares(counts: list[int], positive_share: float | None) -> list[float]:
-    """The share of each class: of two the last has the given one, else as they were counted.
-
-    Raises: InputError for a share of the positive class where there are more than two.
-    """
-    if positive_share is None:
-        return [count / sum(counts) for count in counts]
-    if len(counts) != 2:
-        raise InputError(
-            f"{PARAMS_PATH}: calibrate.positive_share: {positive_share} is the share of the second "
-            f"of two classes, and there are {len(counts)}; set it to null"
-        )
-    return [1 - positive_share, positive_share]
 
 
 def expected_mistakes(
@@ -37,13 +21,20 @@ def expected_mistakes(
     given. So messages here may be of one class far more often than there.
 
     Args:
-        actual, decided: the class of each message and the one it is taken for, (N,); every class
-            is there.
+        actual, decided: the class of each message and the one it is taken for, or UNSURE_CLASS,
+            (N,); every class is there.
         shares: of the classes, in their order; they sum to 1.
+
+    Returns:
+        for each class: messages, wrong and its interval, and how many were seen here. Where some
+        message is left unsure also right and unsure, with intervals.
     """
     found = []
+    is_unsure = decided == UNSURE_CLASS
     for k, share in enumerate(shares):
-        wrong, seen = int((decided[actual == k] != k).sum()), int((actual == k).sum())
+        of_class = decided[actual == k]
+        seen, unsure = len(of_class), int((of_class == UNSURE_CLASS).sum())
+        wrong = int((of_class != k).sum()) - unsure
         bounds = share_interval(wrong, seen, confidence)
         found.append(
             {
@@ -54,4 +45,9 @@ def expected_mistakes(
                 "seen_wrong": wrong,
             }
         )
+        if is_unsure.any():
+            for name, count in (("right", seen - wrong - unsure), ("unsure", unsure)):
+                bounds = share_interval(count, seen, confidence)
+                found[-1][name] = round(MESSAGES * share * count / seen, 3)
+                found[-1][f"{name}_interval"] = [round(MESSAGES * share * b, 3) for b in bounds]
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from math import ceil, floor, log10
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from spam_gpt2.classifier.decision import UNSURE_CLASS, Decision, as_trained
+from spam_gpt2.evaluation.calibration import log_probabilities
 from spam_gpt2.evaluation.intervals import share_interval
 
 
@@ -41,17 +43,21 @@ def choose_threshold(
     return Threshold(value, len(negatives), allowed)
 
 
-def short(threshold: Threshold, digits: int = 3) -> Threshold:
-    """The threshold at a value that people can type: of it, or of 1 less it, so many digits.
+def short(threshold: Threshold) -> Threshold:
+    """The threshold at a value that people can type.
 
     It is rounded up: below the value would be the very negative that it is to keep out.
     """
-    value = threshold.value
-    if not 0 < value < 1:
-        return threshold
-    places = min(20, digits - 1 - floor(log10(min(value, 1 - value))))
-    rounded = Decimal(repr(value)).quantize(Decimal(1).scaleb(-places), ROUND_CEILING)
-    return replace(threshold, value=float(rounded))
+    return replace(threshold, value=rounded_up(threshold.value))
+
+
+def rounded_up(probability: float, digits: int = 3) -> float:
+    """So many digits of a probability, or of 1 less it where that is smaller."""
+    if not 0 < probability < 1:
+        return probability
+    places = min(20, digits - 1 - floor(log10(min(probability, 1 - probability))))
+    unit = Decimal(1).scaleb(-places)
+    return float(Decimal(repr(probability)).quantize(unit, ROUND_CEILING))
 
 
 def negatives_needed(false_positive_rate: float, confidence: float) -> int | None:
@@ -67,52 +73,70 @@ def negatives_needed(false_positive_rate: float, confidence: float) -> int | Non
 
 
 def operating_points(
-    splits: dict[str, tuple[np.ndarray, np.ndarray]], false_positive_rate: float, confidence: float
+    splits: dict[str, tuple[np.ndarray, np.ndarray]], decision: Decision, confidence: float
 ) -> dict[str, Any]:
-    """The threshold that validation gives, and all splits' figures with it and without.
+    """All splits' figures as the decision has it, and as trained, where the more probable class is.
 
     Args:
-        splits: classes (N,), the second of two being the positive, and probabilities (N, 2) of each
-            split; one without messages is left out.
+        splits: classes (N,), the second of two being the positive, and probabilities (N, 2) as
+            trained, of each split; one without messages is left out.
     """
-    actual, probabilities = splits["validation"]
-    threshold = short(choose_threshold(actual == 1, probabilities[:, 1], false_positive_rate))
-    needed = negatives_needed(false_positive_rate, confidence)
-    found: dict[str, Any] = {"threshold": asdict(threshold) | {"negatives_needed": needed}}
-    for name, value in (("at_threshold", threshold.value), ("argmax", 0.5)):
-        found[name] = {
-            split: decision_figures(actual == 1, p[:, 1] > value, confidence)
-            for split, (actual, p) in splits.items()
-            if len(actual)  # nothing may be left over for the hold-out
-        }
+    found: dict[str, Any] = {}
+    for name, way in (("at_threshold", decision), ("argmax", as_trained(decision.labels))):
+        found[name] = {}
+        for split, (actual, p) in splits.items():
+            if len(actual):  # nothing may be left over for the hold-out
+                taken = decided(way, p)
+                zone = None if way.unsure_from is None else taken == UNSURE_CLASS
+                figures = decision_figures(actual == 1, taken == 1, confidence, zone)
+                found[name][split] = figures
     return found
 
 
-def decision_counts(is_positive: np.ndarray, taken: np.ndarray) -> dict[str, tuple[int, int]]:
+def decided(decision: Decision, probabilities: np.ndarray) -> np.ndarray:
+    """What the decision makes of each message, (N,) of int: its class or UNSURE_CLASS.
+
+    Args:
+        probabilities: as trained, (N, K).
+    """
+    return decision.classes(decision.probabilities(log_probabilities(probabilities)))
+
+
+def decision_counts(
+    is_positive: np.ndarray, taken: np.ndarray, unsure: np.ndarray | None = None
+) -> dict[str, tuple[int, int]]:
     """Accuracy, precision, recall and false-positive rate, each as a count and of how many.
 
     Left out is what cannot be told: the precision when no message is taken for a positive, and all
-    but the one rate when the messages are of one class.
+    but the one rate when the messages are of one class. With messages that are left unsure, their
+    share takes the place of the accuracy.
 
     Args:
         is_positive, taken: what each message is, and what it is taken for, (N,) of bool.
+        unsure: messages that are taken for nothing, (N,) of bool.
     """
     positives, negatives = int(is_positive.sum()), int((~is_positive).sum())
     hits, alarms = int((is_positive & taken).sum()), int(taken.sum())
     counts = {}
     if positives and negatives:
-        counts["accuracy"] = int((is_positive == taken).sum()), len(taken)
+        if unsure is None:
+            counts["accuracy"] = int((is_positive == taken).sum()), len(taken)
         counts["precision"] = hits, alarms
     counts["recall"] = hits, positives
     counts["false_positive_rate"] = alarms - hits, negatives
+    if unsure is not None:
+        counts["unsure"] = int(unsure.sum()), len(unsure)
     return {name: (count, total) for name, (count, total) in counts.items() if total}
 
 
 def decision_figures(
-    is_positive: np.ndarray, taken: np.ndarray, confidence: float
+    is_positive: np.ndarray,
+    taken: np.ndarray,
+    confidence: float,
+    unsure: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """The shares that `decision_counts` counts, and Wilson's interval around each."""
-    counts = decision_counts(is_positive, taken)
+    counts = decision_counts(is_positive, taken, unsure)
     figures = {name: round(count / total, 6) for name, (count, total) in counts.items()}
     intervals = {name: share_interval(*pair, confidence) for name, pair in counts.items()}
     return {**figures, "intervals": intervals}

@@ -14,6 +14,8 @@ CAPTIONS = {
     "there, one is right and the other wrong.",
     "calibrate/reliability": "Points on the diagonal are probabilities that come true as often as "
     "they say; the bars below count the messages behind each point, and few mean little.",
+    "calibrate/prevalence": "Find the share of your messages at the left: where the last bar is "
+    "much shorter than the one of the saved decision, set the parameter prevalence to that share.",
     "finetune/loss": "When the loss of validation rises while that of train still falls, the "
     "classifier learns its training messages by heart.",
     "finetune/accuracy": "The distance between the lines is what the classifier knows of its "

@@ -23,13 +23,17 @@ def lead(calibration: dict[str, Any], words: Words, form: Form) -> list[str]:
     if len(labels) > 2:
         return [_of_class(label, of_classes[label], form) for label in labels]
     negative, positive = (of_classes[label] for label in labels)
-    found = positive["messages"] - positive["wrong"]
-    bounds = [positive["messages"] - bound for bound in reversed(positive["interval"])]
+    found, bounds = positive["messages"] - positive["wrong"], positive["interval"]
+    bounds = [positive["messages"] - bound for bound in reversed(bounds)]
+    unsure = ""
+    if "unsure" in positive:
+        found, bounds = positive["right"], positive["right_interval"]
+        unsure = "; **{unsure} messages are left unsure**"
     return [
         form(
             "At the threshold {threshold}, of 1,000 messages with {share} {positive} among them, "
             "**{caught} {positive} are {found}** ({caught_range}) and **{wrong} {negative} are "
-            "{mistaken}** ({wrong_range}).",
+            f"{{mistaken}}** ({{wrong_range}}){unsure}.",
             threshold=str(calibration["threshold"]["value"]),
             share=count(positive["messages"]),
             positive=labels[1],
@@ -40,6 +44,7 @@ def lead(calibration: dict[str, Any], words: Words, form: Form) -> list[str]:
             caught_range=count_range(bounds),
             wrong=count(negative["wrong"]),
             wrong_range=count_range(negative["interval"]),
+            unsure=count(sum(of_class.get("unsure", 0) for of_class in (negative, positive))),
         )
     ]
 
@@ -62,15 +67,17 @@ def basis(
     """What the decision rests on: whose shares, and how many messages."""
     of_classes = calibration["decision"]
     counts = [f"{of_classes[label]['seen']:,} {label}" for label in calibration["labels"]]
-    given = params["calibrate"]["positive_share"]
-    shares = "The share of each class is that of the messages that were read"
+    given = params["calibrate"]["prevalence"]
+    source = "the training set" if given is None else "the messages that were read"
+    shares = f"The share of each class is that of {source}"
     if len(counts) == 2:
         label = calibration["labels"][1]
         share = percent(of_classes[label]["messages"] / 1000)
-        shares = f"{share} {label} is the share in the messages that were read"
-        shares += "; calibrate.positive_share sets that of yours"
-        if given is not None:
-            shares = f"{share} {label} is what calibrate.positive_share says"
+        shares = (
+            f"{share} {label} is the share in {source}; calibrate.prevalence sets that of yours"
+        )
+        if isinstance(given, float):
+            shares = f"{share} {label} is what calibrate.prevalence says"
     repeated = sum(data["also_in_train"].get(split, 0) for split in ("test", "holdout"))
     text = (
         f"In brackets: {100 * params['evaluate']['confidence']:g} % intervals, from {{counts}} of "
@@ -86,7 +93,37 @@ def listed(names: list[str]) -> str:
 
 
 def threshold_worth(calibration: dict[str, Any], params: dict[str, Any], form: Form) -> str:
-    """How the threshold was chosen, and how little the messages say that it was chosen on."""
+    """How the threshold was chosen, and what that is worth."""
+    by_costs = params["calibrate"]["costs"] is not None
+    return (_worth_of_costs if by_costs else _worth_of_rate)(calibration, params, form)
+
+
+def _worth_of_costs(calibration: dict[str, Any], params: dict[str, Any], form: Form) -> str:
+    """What 1,000 messages cost, and what they would without the decision."""
+    given, cost, chosen = (
+        params["calibrate"], calibration["expected_cost"], calibration["threshold"]
+    )  # fmt: skip
+    text = "From {unsure_from} on up to that, it is left unsure, which costs {asked}. "
+    text = text * ("unsure_from" in chosen) + (
+        "This costs least when a missed {positive} costs {missed} and a {negative} taken for "
+        "{positive} {blocked}: of 1,000 messages as in test and hold-out **{cost}**, against "
+        "{before} where the more probable class decides, as trained."
+    )
+    return form(
+        text,
+        unsure_from=str(chosen.get("unsure_from", "")),
+        asked=f"{given['unsure'] or 0:g}",
+        missed=f"{given['costs']['missed']:g}",
+        blocked=f"{given['costs']['blocked']:g}",
+        positive=calibration["labels"][1],
+        negative=calibration["labels"][0],
+        cost=count(cost["decision"]),
+        before=count(cost["as_trained"]),
+    )
+
+
+def _worth_of_rate(calibration: dict[str, Any], params: dict[str, Any], form: Form) -> str:
+    """How few messages of validation say what the false-positive rate is."""
     chosen, negative = calibration["threshold"], calibration["labels"][0]
     high = calibration["at_threshold"]["validation"]["intervals"]["false_positive_rate"]
     target, needed = params["calibrate"]["false_positive_rate"], chosen["negatives_needed"]

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spam_gpt2.classifier.artifacts import CARD_FILE, TENSORS_FILE
+from spam_gpt2.classifier.decision import DECISION_DIR, DECISION_FILE, load_decision
 from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 from spam_gpt2.common.console import one_line_errors, progress, say
-from spam_gpt2.common.files import InputError, read_json
+from spam_gpt2.common.files import InputError, read_json, sha256_of
 from spam_gpt2.common.params import Params, load_params
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import visible
@@ -42,6 +43,7 @@ ARTIFACTS = (
     *(CLASSIFIER_DIR / file for file in (CARD_FILE, TENSORS_FILE)),
     *(WEIGHTS_DIR / file for file in (CONFIG_FILE, WEIGHTS_FILE, *VOCABULARY_FILES)),
 )
+DECISION_PATH, DECISION_TAG = DECISION_DIR / DECISION_FILE, "decision_sha256"
 # What the code behind serving.py imports; the rest of the pipeline's packages is not needed.
 REQUIREMENTS = (
     *("mlflow-skinny", "numpy", "pandas", "pydantic", "pyyaml"),
@@ -57,7 +59,8 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "300",  # seconds; weights take longer than what `track` sends
 }
 DESCRIPTION = f"""Register the classifier that `dvc repro` trained as a version of an MLflow model,
-with everything that it needs to run. The alias {ALIAS} moves to it when it does better on the
+with everything that it needs to run, the decision of `make report` included where there is one. The
+alias {ALIAS} moves to it when it does better on the
 validation set than the version that has the alias, on the same data."""
 
 
@@ -95,7 +98,7 @@ def main() -> None:
 def register(params: Params, name: str = MODEL_NAME, *, force: bool = False) -> None:
     """Register the result in the current folder, choose the champion, and print what was done.
 
-    A classifier that is registered already gets no second version.
+    A classifier that is registered already gets no second version, but for another decision.
 
     Raises: InputError when the pipeline has not run, when its files do not belong together, or when
     MLflow cannot be reached.
@@ -104,6 +107,9 @@ def register(params: Params, name: str = MODEL_NAME, *, force: bool = False) -> 
     labels = check_result(gpt2)
     facts = tags(Path(), params.model_dump(), gpt2)
     facts |= {f"validation.{figure}": str(gpt2["validation"][figure]) for figure in FIGURES}
+    if DECISION_PATH.exists():
+        load_decision(DECISION_DIR, CLASSIFIER_DIR / CARD_FILE, labels)  # of this classifier
+        facts[DECISION_TAG] = sha256_of(DECISION_PATH)
     with store_errors():
         client, experiment_id = open_store(Path(), params.track.experiment)
         version = find_version(client, name, facts)
@@ -199,10 +205,11 @@ def store_errors() -> Iterator[None]:
 
 
 def find_version(client: MlflowClient, name: str, facts: Mapping[str, str]) -> ModelVersion | None:
-    """The version that holds this very classifier."""
+    """The version that holds this very classifier with this very decision, or both without one."""
     digest = facts["classifier_sha256"]
     found = client.search_model_versions(f"name = '{name}' and tags.classifier_sha256 = '{digest}'")
-    return found[0] if found else None
+    decision = facts.get(DECISION_TAG)
+    return next((version for version in found if version.tags.get(DECISION_TAG) == decision), None)
 
 
 def log_model(experiment_id: str, run_id: str, labels: list[str]) -> str:
@@ -223,13 +230,18 @@ def log_model(experiment_id: str, run_id: str, labels: list[str]) -> str:
         flavor=mlflow.pyfunc,
         run_id=run_id,
         python_model=str(SERVING_PATH),
-        artifacts={path.name: path.as_posix() for path in ARTIFACTS},
+        artifacts={path.name: path.as_posix() for path in artifact_paths()},
         code_paths=[str(PACKAGE_DIR)],
         signature=signature(labels),
         input_example=pd.DataFrame({"text": EXAMPLES}),
         pip_requirements=requirements(),
     )
     return info.model_id
+
+
+def artifact_paths() -> list[Path]:
+    """The files that a model needs, and the decision where there is one."""
+    return [*ARTIFACTS, *([DECISION_PATH] if DECISION_PATH.exists() else [])]
 
 
 def requirements() -> list[str]:
@@ -289,8 +301,12 @@ def choose_champion(client: MlflowClient, version: ModelVersion, *, force: bool 
 def compare(challenger: Mapping[str, str], champion: Mapping[str, str]) -> tuple[bool, str]:
     """Whether the challenger does better on validation, by accuracy and then by loss, and a reason.
 
-    Versions that were trained or measured on other data do not compare.
+    Versions that were trained or measured on other data do not compare. Of one classifier with two
+    decisions, the challenger's is the one that was asked for last.
     """
+    digest = challenger.get("classifier_sha256")
+    if digest is not None and digest == champion.get("classifier_sha256"):
+        return True, "the same classifier with another decision"
     keys = {split: f"data.{split}.sha256" for split in SPLITS}
     differ = [split for split, key in keys.items() if challenger[key] != champion.get(key)]
     if differ:

@@ -15,6 +15,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, Schema
 
 from spam_gpt2.classifier.artifacts import CARD_FILE
+from spam_gpt2.classifier.decision import DECISION_FILE
 from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.gpt2.config import CONFIG_FILE
 
@@ -23,17 +24,23 @@ class SpamClassifier(PythonModel):
     """Texts in, labels and probabilities out, by the same code as the command line."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load classifier, weights and vocabulary; the artifacts are files, named as such."""
-        folders = (Path(context.artifacts[file]).parent for file in (CARD_FILE, CONFIG_FILE))
-        self.predictor = Predictor.load(*folders)
+        """Load classifier, weights, vocabulary and decision; the artifacts are files, so named."""
+        paths = {name: Path(path) for name, path in context.artifacts.items()}
+        classifier_dir, weights_dir = (paths[file].parent for file in (CARD_FILE, CONFIG_FILE))
+        decision_dir = paths[DECISION_FILE].parent if DECISION_FILE in paths else None
+        self.predictor = Predictor.load(classifier_dir, weights_dir, decision_dir=decision_dir)
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
         """The label of each text and the probabilities, row by row.
 
+        The label follows the decision that was registered with the classifier, whose zone gives
+        `unsure`; without one it is the most probable label.
+
         Args:
             model_input: column `text`; MLflow makes it of a list of strings, too.
 
-        Returns: columns label, probability (of that label) and probability_<label> of every label.
+        Returns: columns label, probability (of that label, of `unsure` that of the more probable
+            one) and probability_<label> of every label.
 
         Raises: MlflowException, which a server answers with status 400, when a text is missing.
         """

@@ -1,0 +1,89 @@
+"""What a decision costs, and how true its probabilities are, where spam is rarer or more common."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from spam_gpt2.classifier.decision import Decision, as_trained
+from spam_gpt2.common.params import Calibrate, Costs
+from spam_gpt2.evaluation.calibration import (
+    expected_calibration_error,
+    log_probabilities,
+    reliability,
+)
+from spam_gpt2.evaluation.choice import Validation
+from spam_gpt2.evaluation.costs import expected_cost
+
+RATES = (0.01, 0.05, 0.13, 0.5)  # shares of the positive class
+SAME = Costs(missed=1.0, blocked=1.0)  # where none are given: the cost is the number of mistakes
+NAMES = {
+    "as_trained": "as trained",
+    "decision": "with the saved decision",
+    "for_rate": "chosen for this rate",
+}
+
+
+def at_rates(
+    actual: np.ndarray,
+    probabilities: np.ndarray,
+    decision: Decision,
+    validation: Validation,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Of two classes: expected cost of 1,000 messages and calibration error, by rate and decision.
+
+    The messages of each class stand for as many as there are at that rate.
+
+    Args:
+        actual, probabilities: classes (N,) and probabilities as trained (N, 2).
+        validation: what the decision for each rate is chosen on.
+    """
+    given = validation.given
+    logs, found = log_probabilities(probabilities), {}
+    for rate in RATES:
+        shares = [1 - rate, rate]
+        ways = as_trained(decision.labels), decision, validation.choose(shares)
+        weights = np.array(shares)[actual] / np.bincount(actual, minlength=2)[actual]
+        found[f"{rate:g}"] = {}
+        for name, way in zip(NAMES, ways, strict=True):
+            p = way.probabilities(logs)
+            cost = _cost(actual, way, logs, rate, given)
+            error = expected_calibration_error(reliability(actual, p, given.bins, weights))
+            figures = {"cost": cost, "expected_calibration_error": round(error, 6)}
+            found[f"{rate:g}"][name] = figures
+    return found
+
+
+def decision_costs(
+    actual: np.ndarray, probabilities: np.ndarray, decision: Decision, given: Calibrate
+) -> dict[str, float]:
+    """Expected cost of 1,000 messages at the decision's own prevalence, and as trained.
+
+    Args:
+        actual, probabilities: as for `at_rates`.
+    """
+    logs, share = log_probabilities(probabilities), decision.shares[1]
+    ways = {"as_trained": as_trained(decision.labels), "decision": decision}
+    return {name: _cost(actual, way, logs, share, given) for name, way in ways.items()}
+
+
+def _cost(
+    actual: np.ndarray, way: Decision, logs: np.ndarray, share: float, given: Calibrate
+) -> float:
+    taken = way.classes(way.probabilities(logs))
+    return round(expected_cost(actual, taken, share, given.costs or SAME, given.unsure), 3)
+
+
+def rates_panels(
+    found: dict[str, dict[str, dict[str, float]]], positive: str, given: Calibrate
+) -> dict[str, pd.DataFrame]:
+    """The tables of a picture with bars: cost and calibration error, a row a rate."""
+    cost = "mistakes of 1,000" if given.costs is None else "cost of 1,000"
+    panels = {cost: ("cost", 1), "calibration error, %": ("expected_calibration_error", 100)}
+    return {
+        panel: pd.DataFrame(
+            {NAMES[way]: [scale * ways[way][figure] for ways in found.values()] for way in NAMES},
+            index=[f"{100 * float(rate):g} % {positive}" for rate in found],
+        )
+        for panel, (figure, scale) in panels.items()
+    }
