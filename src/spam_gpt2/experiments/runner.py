@@ -24,7 +24,6 @@ from spam_gpt2.experiments.spec import Experiment, overridden
 
 RECORD_PATH = Path("reports/experiments.json")
 LOG_DIR = Path("reports/experiment_logs")
-TARGET = "track"  # the stage that all others of an experiment lead to
 TOOK = re.compile(r"^(\w+) took ([\d.]+) s", re.MULTILINE)  # as `console.run_stage` says it
 
 
@@ -55,7 +54,7 @@ def command(experiment: Experiment, *options: str) -> list[str]:
     line = ["dvc", "exp", "run", *options, "--name", experiment.name]
     for key, value in experiment.overrides.items():
         line += ["--set-param", f"{key}={_literal(value)}"]
-    return [*line, TARGET]
+    return [*line, experiment.target]
 
 
 def run(experiment: Experiment, threads: int | None = None, clone: Path | None = None) -> Run:
@@ -135,11 +134,14 @@ def _references() -> str:
 
 def read_results(commit: str) -> Results:
     """Metrics out of an experiment's commit, and which messages they are of."""
-    gpt2, training = (
-        json.loads(_git("show", f"{commit}:metrics/{name}.json")) for name in ("gpt2", "training")
-    )
+    gpt2, training = (read_metrics(commit, name) for name in ("gpt2", "training"))
     params = yaml.safe_load(_git("show", f"{commit}:{PARAMS_PATH}"))
     return Results(gpt2, training, without_secrets(params["prepare"]["path"]))
+
+
+def read_metrics(commit: str, name: str) -> dict[str, Any]:
+    """One metrics file out of an experiment's commit."""
+    return json.loads(_git("show", f"{commit}:metrics/{name}.json"))
 
 
 def load_record() -> dict[str, Run]:

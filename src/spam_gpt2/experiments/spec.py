@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,6 +57,12 @@ class Experiment:
     about: str
     overrides: dict[str, Any]
     published: Published | None = None
+    target: str = "track"  # the stage that all others of an experiment lead to
+
+    def cross_validated(self) -> Experiment:
+        """The same up to its cross-validation, under a name of its own."""
+        name, about = f"{self.name}-cv", f"{self.about}; cross-validated"
+        return replace(self, name=name, about=about, target="reports/dvc.yaml:cross_validate")
 
     def with_seed(self, seed: int) -> Experiment:
         """The same with other draws, under a name of its own."""
@@ -64,7 +70,8 @@ class Experiment:
         if self.overrides.get("classifier.init") == "random":
             overrides["classifier.init_seed"] = seed
         name = f"{self.name}-seed{seed}"
-        return Experiment(name, self.group, f"{self.about}; seed {seed}", overrides, self.published)
+        about = f"{self.about}; seed {seed}"
+        return replace(self, name=name, about=about, overrides=overrides)
 
 
 def load_experiments(
