@@ -29,7 +29,6 @@ DEFAULTS = {
     "duplicates": "together",
     "balance": True,
     "stratify": True,
-    "order": "random",
     "train": 0.7,
     "validation": 0.1,
     "seed": 123,

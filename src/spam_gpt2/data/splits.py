@@ -34,7 +34,7 @@ def split_messages(
     campaigns: np.ndarray | None = None,
     balance: bool,
     stratify: bool,
-    order: str,
+    order: str = "random",
     train: float,
     validation: float,
     seed: int,

@@ -10,6 +10,7 @@ from spam_gpt2.common.console import one_line_errors, progress, say, warn
 from spam_gpt2.common.files import InputError
 from spam_gpt2.experiments import runner
 from spam_gpt2.experiments.clones import Workplaces, workplaces
+from spam_gpt2.experiments.field_table import write_field_table
 from spam_gpt2.experiments.fold_table import METRICS_PATH, write_fold_table
 from spam_gpt2.experiments.results_table import (
     TABLE_PATH,
@@ -166,6 +167,9 @@ def report(every: list[Experiment], chosen: list[Experiment]) -> None:
     shown = frame([row for row in rows if row.experiment.name in names])
     if len(shown):
         print(markdown(shown.drop(columns=["about", "messages"])))
+    for row in rows:
+        if row.experiment.beside and row.experiment.name in names:
+            print(f"\n{write_field_table(row)}", end="")
     say(f"The table of all: {TABLE_PATH}, .csv and .png")
 
 

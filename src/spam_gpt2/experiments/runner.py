@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Results:
     gpt2: dict[str, Any]  # metrics/gpt2.json
     training: dict[str, Any]  # metrics/training.json
     messages: str = COLLECTION_PATH  # prepare.path
+    baseline: dict[str, Any] = field(default_factory=dict)  # metrics/baseline.json
 
 
 def command(experiment: Experiment, *options: str) -> list[str]:
@@ -134,9 +135,11 @@ def _references() -> str:
 
 def read_results(commit: str) -> Results:
     """Metrics out of an experiment's commit, and which messages they are of."""
-    gpt2, training = (read_metrics(commit, name) for name in ("gpt2", "training"))
+    gpt2, training, baseline = (
+        read_metrics(commit, name) for name in ("gpt2", "training", "baseline")
+    )
     params = yaml.safe_load(_git("show", f"{commit}:{PARAMS_PATH}"))
-    return Results(gpt2, training, without_secrets(params["prepare"]["path"]))
+    return Results(gpt2, training, without_secrets(params["prepare"]["path"]), baseline)
 
 
 def read_metrics(commit: str, name: str) -> dict[str, Any]:

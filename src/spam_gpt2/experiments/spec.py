@@ -36,10 +36,27 @@ class Published(_Strict):
     minutes: float
 
 
+class FieldRow(_Strict):
+    """A classifier in the measures of the field: per cent, and Matthews' correlation."""
+
+    spam_caught: Share
+    blocked_ham: Share
+    accuracy: Share
+    mcc: Annotated[float, Field(ge=-1, le=1)]
+
+
+class FieldTable(_Strict):
+    """A published table of other classifiers by the experiment's protocol."""
+
+    source: str
+    rows: dict[str, FieldRow]
+
+
 class _Entry(_Strict):
     about: str
     set: dict[str, Any] = {}
     published: Published | None = None
+    beside: FieldTable | None = None
 
 
 class _Group(_Strict):
@@ -57,6 +74,7 @@ class Experiment:
     about: str
     overrides: dict[str, Any]
     published: Published | None = None
+    beside: FieldTable | None = None
     target: str = "track"  # the stage that all others of an experiment lead to
 
     def cross_validated(self) -> Experiment:
@@ -98,7 +116,9 @@ def load_experiments(
                 raise InputError(f"{path}: {group_name}: {name!r} {problem}")
             overrides = group.common | entry.set
             overridden(base, overrides, f"{path}: {name}")
-            found[name] = Experiment(name, group_name, entry.about, overrides, entry.published)
+            found[name] = Experiment(
+                name, group_name, entry.about, overrides, entry.published, entry.beside
+            )
     return found
 
 
