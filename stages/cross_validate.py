@@ -3,6 +3,7 @@
 from pathlib import Path
 from statistics import mean
 
+from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.console import progress, run_stage, say
 from spam_gpt2.common.files import read_csv, write_json
 from spam_gpt2.common.labels import read_labels
@@ -19,6 +20,7 @@ from spam_gpt2.figures.folds import folds_figure
 from spam_gpt2.figures.style import save
 from spam_gpt2.gpt2.compute import Compute
 
+PLOTS_DIR = Path("plots/cross_validate")
 SPLITS = ("train", "validation", "test", "holdout")
 
 
@@ -35,13 +37,15 @@ def main() -> None:
         train = fold.train
         if params.prepare.balance:
             train = balanced(messages, train, settings.group != "none", settings.seed + i)
-        finetune = params.finetune.model_copy(update={"seed": params.finetune.seed + i})
-        matrix, origin = gpt2_counts(
-            features, train, fold.test, labels, params.classifier, finetune, compute
+        seeded = params.finetune.model_copy(update={"seed": params.finetune.seed + i})
+        classifier, origin = untrained_classifier(
+            Path("models/gpt2"), len(labels), params.classifier, seeded
         )
-        counts["gpt2"].append(matrix)
-        matrix = baseline_counts(messages, train, fold.test, labels, params.baseline)
-        counts["baseline"].append(matrix)
+        compute.place(classifier)
+        gpt2 = gpt2_counts(classifier, features, train, fold.test, seeded)
+        baseline = baseline_counts(messages, train, fold.test, labels, params.baseline)
+        counts["gpt2"].append(gpt2)
+        counts["baseline"].append(baseline)
     # As they are before balancing, which makes training sets overlap less, never more.
     test_share = mean(len(fold.test) / len(fold.train) for fold in folds)
     metrics = {
@@ -56,7 +60,7 @@ def main() -> None:
     }
     write_json(Path("metrics/cross_validation.json"), metrics)
     note = f"{origin.name}, {len(messages):,} messages, {settings.folds} folds"
-    save(folds_figure(*fold_spread(metrics), note=note), Path("plots/cross_validate/folds.png"))
+    save(folds_figure(*fold_spread(metrics), note=note), PLOTS_DIR / "folds.png")
     say(metrics["summary"])
 
 

@@ -182,7 +182,8 @@ def verdict(found: Metrics, first: str, second: str, confidence: float) -> str:
     if it["p_value"] >= 1 - confidence:
         return f"No difference between {first} and {second} can be shown by the folds: {by}."
     better, worse = (first, second) if it["mean"] > 0 else (second, first)
-    return f"{better[0].upper()}{better[1:]} is better than {worse} by the folds: {by}."
+    start = better.replace("the ", "The ", 1) if better.startswith("the ") else better
+    return f"{start} is better than {worse} by the folds: {by}."
 
 
 def same_folds(first: Metrics, second: Metrics) -> bool:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.params import Baseline, Classifier, Finetune
+from spam_gpt2.common.params import Baseline, Finetune
 from spam_gpt2.evaluation.baseline import fit_baseline
 from spam_gpt2.evaluation.metrics import confusion
 from spam_gpt2.evaluation.predictions import label_ids
 from spam_gpt2.features.features import Features, class_probabilities, joined
-from spam_gpt2.gpt2.compute import Compute
-from spam_gpt2.gpt2.config import Origin
+from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.training.loop import finetune
-
-WEIGHTS_DIR = Path("models/gpt2")
 
 
 def in_order_of_lines(
@@ -42,25 +37,21 @@ def in_order_of_lines(
 
 
 def gpt2_counts(
+    classifier: GPT2Classifier,
     features: Features,
     train: np.ndarray,
     test: np.ndarray,
-    labels: list[str],
-    chosen: Classifier,
     settings: Finetune,
-    compute: Compute,
-) -> tuple[np.ndarray, Origin]:
-    """Confusion counts of the test messages, (K, K), after fine-tuning on others; the weights.
+) -> np.ndarray:
+    """Confusion counts of the test messages, (K, K), after fine-tuning on others, in place.
 
     Args:
         train, test: positions among the messages of the features.
     """
-    classifier, origin = untrained_classifier(WEIGHTS_DIR, len(labels), chosen, settings)
-    compute.place(classifier)
     finetune(classifier, features.subset(torch.from_numpy(train)), None, settings)
     tested = features.subset(torch.from_numpy(test))
     probabilities = class_probabilities(classifier, tested)
-    return confusion(tested.labels.numpy(), probabilities, len(labels)), origin
+    return confusion(tested.labels.numpy(), probabilities, classifier.head.out_features)
 
 
 def baseline_counts(
