@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 need_name = $(if $(NAME),,$(error Which? For example `make $(1)`; `make experiments` runs all))
 
 .DEFAULT_GOAL := help
-.PHONY: help repro report experiments experiment seeds test faults lint bench bench-quick mlflow register \
+.PHONY: help repro report experiments experiment seeds cv test faults lint bench bench-quick mlflow register \
   serve pr-report plots pictures lock setup audit sbom
 BASE ?= main
 SEEDS ?= 5
@@ -47,6 +47,10 @@ seeds: $(READY) ## Mean and spread over seeds: make seeds NAME=default SEEDS=5
 	$(call need_name,seeds NAME=default)
 	@python -m spam_gpt2.common.repair && python -m spam_gpt2.common.params
 	python -m spam_gpt2.experiments $(NAME) --seeds $(SEEDS) --jobs $(JOBS)
+
+cv: $(READY) ## Cross-validate params.yaml, or an experiment: make cv NAME=lora
+	@python -m spam_gpt2.common.repair && python -m spam_gpt2.common.params
+	$(if $(NAME),python -m spam_gpt2.experiments $(NAME) --cross-validate,dvc repro reports/dvc.yaml:cross_validate)
 
 test: $(READY) ## Run the tests
 	python -m pytest

@@ -29,7 +29,7 @@ def main() -> None:
     )
     labels = check_labels(messages, params.labels, path)
     choices = params.model_dump(
-        include={"duplicates", "balance", "stratify", "train", "validation", "seed"}
+        include={"duplicates", "balance", "stratify", "order", "train", "validation", "seed"}
     )
     twins = find_near_twins(messages["text"], min(AUDITED[0], params.campaign_similarity))
     campaigns = twins.at(params.campaign_similarity).campaigns()

@@ -11,12 +11,12 @@ from spam_gpt2.reporting.report_page import leak, of_these_messages, read_pictur
 
 METRICS = (
     "gpt2", "baseline", "holdout", "data", "tokens", "training", "calibration", "comparison",
-    "robustness",
+    "robustness", "cross_validation",
 )  # fmt: skip
 PICTURES = [
     "gpt2/confusion_test", "baseline/confusion_test", "compare/roc", "compare/precision_recall",
     "finetune/loss", "finetune/accuracy", "calibrate/reliability", "robustness/robustness",
-    "learning_curve/accuracy", "explain/tokens",
+    "learning_curve/accuracy", "cross_validate/folds", "explain/tokens",
 ]  # fmt: skip
 REPORTS_DIR = Path("reports")
 EXPERIMENTS_NOTE = (

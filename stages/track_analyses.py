@@ -9,8 +9,14 @@ from spam_gpt2.common.files import write_text
 from spam_gpt2.common.params import load_params
 from spam_gpt2.tracking.sending import send_later_results
 
-STAGES = ("calibrate", "compare", "robustness", "explain", "learning_curve")
-METRICS = ("calibration", "comparison", "robustness", "errors", "learning_curve")
+STAGES = (
+    *("calibrate", "compare", "robustness", "explain", "learning_curve"),
+    *("cross_validate", "evaluate_external"),
+)
+METRICS = (
+    *("calibration", "comparison", "robustness", "errors", "learning_curve"),
+    *("cross_validation", "external"),
+)
 STAGE = "reports/dvc.yaml:track_analyses"
 
 

@@ -20,7 +20,14 @@ from spam_gpt2.gpt2.weights import load_tensors
 
 ANALYSES = tuple(
     f"reports/dvc.yaml:{stage}"
-    for stage in ("calibrate", "compare", "robustness", "explain", "learning_curve")
+    for stage in (
+        "calibrate",
+        "compare",
+        "robustness",
+        "explain",
+        "learning_curve",
+        "cross_validate",
+    )
 )
 
 
@@ -37,6 +44,7 @@ def small_clone(folder: Path, checkpoint_dir: Path) -> Clone:
         evaluate__resamples=100,
         learning_curve__sizes=[40, 1000],
         learning_curve__repeats=1,
+        cross_validate__folds=3,
     )
     made.run("git", "add", "--all")
     made.run("git", "commit", "-qm", "start")
@@ -84,7 +92,7 @@ def test_a_new_clone_draws_all_but_the_analyses(clone: Clone) -> None:
     assert "gpt2/confusion_test.png" in found
     assert len(found) > 10
     entries = yaml.safe_load((clone.folder / "plots/dvc.yaml").read_text())["plots"]
-    folders = r"\b(calibrate|compare|robustness|explain|learning_curve)/"
+    folders = r"\b(calibrate|cross_validate|compare|robustness|explain|learning_curve)/"
     of_analyses = [entry for entry in entries if re.search(folders, str(entry))]
     assert missing == {next(iter(entry)) for entry in of_analyses}
 
@@ -92,7 +100,14 @@ def test_a_new_clone_draws_all_but_the_analyses(clone: Clone) -> None:
 def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) -> None:
     assert clone.repro(*ANALYSES) == list(ANALYSES)
     gpt2 = clone.json("metrics/gpt2.json")
-    names = ("calibration", "comparison", "robustness", "errors", "learning_curve")
+    names = (
+        "calibration",
+        "comparison",
+        "robustness",
+        "errors",
+        "learning_curve",
+        "cross_validation",
+    )
     found = {name: clone.json(f"metrics/{name}.json") for name in names}
     assert {metrics["weights"] for metrics in found.values()} == {"gpt2-mini"}
     accuracy = pytest.approx(gpt2["test"]["accuracy"], abs=1e-6)
@@ -100,6 +115,10 @@ def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) ->
     assert found["robustness"]["gpt2"]["unchanged"]["accuracy"] == accuracy
     assert set(found["learning_curve"]["gpt2"]) == {"40", "140"}
     assert found["learning_curve"]["gpt2"]["140"]["mean"] == accuracy  # trained as in finetune
+    folds = found["cross_validation"]
+    assert [sum(row) for row in folds["gpt2"]["counts"]] == [200, 100]  # each message once
+    assert folds["gpt2"]["balanced_accuracy"]["mean"] > 0.9
+    assert folds["baseline"]["balanced_accuracy"]["mean"] > 0.9
     mistakes = len(clone.json("reports/errors.json")["mistakes"])
     assert found["errors"]["mistakes"]["total"] >= mistakes
     baseline = clone.json("metrics/baseline.json")["test"]["accuracy"]
@@ -233,6 +252,9 @@ def test_named_experiments_leave_the_workspace_alone_and_end_in_a_table(clone: C
     assert "params.yaml" not in clone.run("git", "status", "--short")
     assert clone.run(sys.executable, "-m", "spam_gpt2.experiments").count("has been run") == 2
     assert set(clone.run("dvc", "exp", "list", "--name-only").split()) == {"head", "first"}
+    said = clone.run(sys.executable, "-m", "spam_gpt2.experiments", "head", "--cross-validate")
+    assert "# head: 3 folds of 300 messages, weights gpt2-mini" in said
+    assert (clone.folder / "reports/cross_validation_head.md").is_file()
     experiments["head"]["set"] = {"finetune.trainable": "last_two_blocks"}
     (clone.folder / "experiments.yaml").write_text(yaml.safe_dump({"few": group}))
     said = clone.run(sys.executable, "-m", "spam_gpt2.experiments")

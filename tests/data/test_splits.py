@@ -493,3 +493,27 @@ def test_the_default_splits_of_the_real_messages() -> None:
     assert_no_text_in_two_frames(made)
     found = [row for frame in made.frames().values() for row in rows(frame)]
     assert sorted(found) == rows(messages)
+
+
+@pytest.mark.parametrize("duplicates", ["together", "keep", "drop"])
+@pytest.mark.parametrize("stratify", [True, False])
+@pytest.mark.parametrize("balance", [True, False])
+def test_in_the_files_order_nothing_is_shuffled(
+    duplicates: str, stratify: bool, balance: bool
+) -> None:
+    messages = table(*((("ham", "spam", "ham")[i % 3], f"text {i}") for i in range(120)))
+    choices = {"duplicates": duplicates, "stratify": stratify, "balance": balance, "order": "file"}
+    made = split(messages, train=0.5, validation=0.25, **choices)
+    lines = [list(frame["line"]) for frame in (made.train, made.validation, made.test)]
+    assert all(part == sorted(part) for part in lines)
+    for label in ("ham", "spam") if stratify else (None,):
+        kept = [
+            [line for line in part if label in (None, messages["label"][line - 1])]
+            for part in lines
+        ]
+        in_order = [line for part in kept for line in part]
+        assert in_order == sorted(in_order)  # the first train, the last test
+    if not balance:
+        assert [len(part) for part in lines] == [60, 30, 30]
+        other = split(messages, train=0.5, validation=0.25, seed=5, **choices)
+        assert all_rows(other) == all_rows(made)  # nothing is drawn

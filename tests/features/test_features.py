@@ -16,6 +16,7 @@ from spam_gpt2.features.features import (
     all_logits,
     class_probabilities,
     extract_features,
+    joined,
     load_features,
     save_features,
 )
@@ -326,3 +327,28 @@ def test_nearly_all_batches_have_the_same_number_of_tokens(
     assert len(sizes) > 4
     assert set(sizes[:-1]) == {64}
     assert_close(together.hidden, alone.hidden)
+
+
+@every_cut
+def test_joined_features_are_those_of_all_texts(
+    tiny_gpt2: GPT2, tokenizer: tiktoken.Encoding, cut: int
+) -> None:
+    """A split with no messages among them, and texts that stand in two of them."""
+    classifier = build(tiny_gpt2)
+    parts = [TEXTS[:4], [], TEXTS[4:7], TEXTS[7:]]
+    features = [extract(classifier, tokenizer, cut, part) for part in parts]
+    whole, expected = joined(features), extract(classifier, tokenizer, cut)
+    assert torch.equal(whole.labels, expected.labels)
+    assert_close(all_logits(classifier, whole), all_logits(classifier, expected))
+    chosen = torch.tensor([8, 4, 1, 9])
+    subset = whole.subset(chosen)
+    assert_close(all_logits(classifier, subset), all_logits(classifier, expected)[chosen])
+
+
+def test_features_of_several_plans_are_not_joined(
+    tiny_gpt2: GPT2, tokenizer: tiktoken.Encoding
+) -> None:
+    classifier = build(tiny_gpt2)
+    parts = [extract(classifier, tokenizer, cut) for cut in (1, 2)]
+    with pytest.raises(InputError, match="the splits are of several models"):
+        joined(parts)

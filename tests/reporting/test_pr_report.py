@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from folded import cross_validation
 from rendered import Table, tables
 from repository import FIGURES, PARAMS, Repository, gpt2_metrics, lock, wilson
 
@@ -468,3 +469,19 @@ def test_a_place_that_cannot_be_written_is_one_line(
     line = error_of(monkeypatch, capsys, "--output", "file/comment.md")
     assert line.startswith("file/")
     assert line.endswith(": Not a directory")
+
+
+def test_a_change_is_real_by_the_folds_or_not(repository: Repository) -> None:
+    repository.commit(**{"metrics/cross_validation__json": cross_validation()})
+    base = repository.git("rev-parse", "HEAD")
+    repository.write("metrics/cross_validation.json", cross_validation((10, 5, 9, 7, 10, 8)))
+    comment = compare(repository, base)
+    assert "### By the folds" in comment
+    assert "is **real by the folds**" in comment
+    moved = comment[comment.index("### What moved") : comment.index("### By the folds")]
+    assert "gpt2-mini by the folds: balanced accuracy" in moved
+
+
+def test_folds_on_one_side_alone_are_no_comparison(repository: Repository) -> None:
+    repository.write("metrics/cross_validation.json", cross_validation())
+    assert "By the folds" not in compare(repository)

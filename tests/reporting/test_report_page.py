@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from calibrated import calibration
 from conftest import ROOT
+from folded import cross_validation
 from jinja2 import UndefinedError
 
 from spam_gpt2.common.params import load_params
@@ -63,6 +64,7 @@ def context(
         ]},
         "probe": "> 'forward'", "params_text": "finetune: {}", "params": params,
         "experiments": [], "experiments_note": "", "leak": [],
+        "cross_validation": cross_validation(),
     }  # fmt: skip
 
 
@@ -322,3 +324,26 @@ def test_the_strongest_token_has_the_deepest_colour() -> None:
         "rgba(220, 60, 40, 0.60)", "rgba(40, 110, 220, 0.30)", "rgba(40, 110, 220, 0.00)",
     ]  # fmt: skip
     assert tint(0.0, [{"score": 0.0}]) == "rgba(40, 110, 220, 0.00)"
+
+
+def test_the_folds_say_what_to_do_and_what_they_are() -> None:
+    text = text_of(render_report(context(), AnyPicture()))
+    start = text.index("Cross-validation, at the natural rate")
+    section = text[start : text.index("The same 16 test messages")]
+    assert "gpt2-mini is better than the baseline by the folds" in section
+    assert "So take the classifier." in section
+    assert "recall (spam caught, SC)73.3 %" in section
+    assert "false-positive rate (blocked ham, BH)0.0 %" in section
+    assert "Each of 180 messages was tested" in section
+    assert "testing is at the natural rate" in section
+    assert CAPTIONS["cross_validate/folds"] in section
+
+
+def test_the_page_does_without_folds() -> None:
+    values = context()
+    assert "Cross-validation" in text_of(render_report(values, AnyPicture()))
+    values["cross_validation"] = None
+    without = render_report(values, AnyPicture())
+    del values["cross_validation"]
+    assert render_report(values, AnyPicture()) == without
+    assert "Cross-validation" not in text_of(without)

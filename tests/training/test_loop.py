@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from pathlib import Path
 
@@ -330,3 +331,20 @@ def test_a_gpu_trains_as_the_processor_does(tiny_gpt2: GPT2, trainable: str) -> 
         curves.append(finetune(classifier.to(device), *features, setting))
     for one, other in zip(curves[0].steps, curves[1].steps, strict=True):
         assert one == pytest.approx(other, abs=1e-4)
+
+
+@pytest.mark.parametrize("trainable", ["last_block", "head_only"])
+def test_without_validation_the_weights_are_the_same(tiny_gpt2: GPT2, trainable: str) -> None:
+    setting = settings(trainable=trainable)
+    watched, curves = train(copy.deepcopy(tiny_gpt2), setting)
+    torch.manual_seed(setting.seed)
+    alone = GPT2Classifier(tiny_gpt2, 2, "last_token", True)
+    blocks = trainable_blocks(trainable, N_LAYER)
+    set_trainable(alone, trainable, blocks)
+    features, _ = toy_features(alone, N_LAYER - blocks, 10)
+    unwatched = finetune(alone, features, None, setting)
+    for name, tensor in trained_tensors(watched).items():
+        assert torch.equal(tensor, trained_tensors(alone)[name]), name
+    losses = [{k: v for k, v in p.items() if k != "validation_loss"} for p in curves.steps]
+    assert unwatched.steps == losses
+    assert unwatched.epochs == [{"epoch": 1}, {"epoch": 2}]

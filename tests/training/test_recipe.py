@@ -178,3 +178,13 @@ def test_an_index_that_is_no_class_changes_no_loss(tiny_gpt2: GPT2) -> None:
         return finetune(classifier, features, features, setting).steps
 
     assert curve(50256) == curve(None)
+
+
+def test_the_books_recipe_trains_without_validation(tiny_gpt2: GPT2) -> None:
+    messages, labels = toy_messages(16, 3)
+    classifier = GPT2Classifier(tiny_gpt2, 2, "last_token")
+    unfreeze(classifier, "head_only", 2, 4.0)
+    features = extract_features(classifier, messages, labels, 3, 64)
+    curves = finetune(classifier, features, None, settings(trainable="head_only", recipe="book"))
+    assert {*curves.steps[0]} == {"step", "train_loss"}
+    assert {*curves.epochs[0]} == {"epoch", "train_accuracy"}

@@ -87,6 +87,7 @@ class Prepare(Section):
     campaign_similarity: Annotated[Float, Field(ge=0.3, le=1)]
     balance: bool
     stratify: bool
+    order: Literal["random", "file"]
     train: Share
     validation: Share
     seed: Seed
@@ -228,6 +229,13 @@ class LearningCurve(Section):
     seed: Seed
 
 
+class CrossValidate(Section):
+    folds: Annotated[int, Field(ge=2, le=1000)]
+    repeats: Annotated[int, Field(ge=1, le=1000)]
+    group: Literal["none", "text", "campaign"]
+    seed: Seed
+
+
 class Track(Section):
     enabled: bool
     experiment: Annotated[str, Field(min_length=1, max_length=250)]
@@ -249,6 +257,7 @@ class Params(Section):
     robustness: Robustness
     explain: Explain
     learning_curve: LearningCurve
+    cross_validate: CrossValidate
     track: Track
 
     @model_validator(mode="after")

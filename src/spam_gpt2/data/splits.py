@@ -34,6 +34,7 @@ def split_messages(
     campaigns: np.ndarray | None = None,
     balance: bool,
     stratify: bool,
+    order: str = "random",
     train: float,
     validation: float,
     seed: int,
@@ -44,7 +45,8 @@ def split_messages(
     draw with `DataFrame.sample(random_state=123)`. With `duplicates="together"` the messages of one
     text move as a group, so that no text stands in two of the four frames, and with "campaign"
     those of one campaign; a group that is labelled in several ways goes with the class of its first
-    message.
+    message. With `order="file"` nothing is shuffled: the first messages of the file train, the last
+    test. Who is left out by balancing is drawn all the same.
 
     Args:
         messages: columns line, label, text.
@@ -58,9 +60,10 @@ def split_messages(
         messages = messages.drop_duplicates("text", ignore_index=True)
     grouped = duplicates in ("together", "campaign")
     messages = messages.assign(group=campaigns if duplicates == "campaign" else messages["text"])
-    balanced, holdout = _balance(messages, grouped, seed) if balance else (messages, messages[:0])
-    shuffled = _shuffle(balanced, grouped, seed)
-    strata = _classes(shuffled, grouped) if stratify else [shuffled]
+    balanced, holdout = downsample(messages, grouped, seed) if balance else (messages, messages[:0])
+    in_order = order == "file"
+    ordered = balanced.sort_values("line") if in_order else _shuffle(balanced, grouped, seed)
+    strata = _classes(ordered, grouped) if stratify else [ordered]
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in SPLITS}
     for stratum in strata:
         first, rest = _take(stratum, int(len(stratum) * train), grouped)
@@ -70,7 +73,9 @@ def split_messages(
     frames = {}
     for name in SPLITS:
         frame = pd.concat(parts[name])
-        frames[name] = _shuffle(frame, False, seed) if stratify else frame
+        if stratify:  # the classes stand one after the other
+            frame = frame.sort_values("line") if in_order else _shuffle(frame, False, seed)
+        frames[name] = frame
         _check_classes(name, frame, counts, balance)
     return Split(
         **{name: f.drop(columns="group") for name, f in (frames | {"holdout": holdout}).items()}
@@ -98,8 +103,14 @@ def _classes(messages: pd.DataFrame, grouped: bool) -> list[pd.DataFrame]:
     return [part for _, part in messages.groupby(label)]
 
 
-def _balance(messages: pd.DataFrame, grouped: bool, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Downsample every class to the smallest: the balanced messages, and those left over."""
+def downsample(
+    messages: pd.DataFrame, grouped: bool, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Downsample every class to the smallest: the balanced messages, and those left over.
+
+    Args:
+        messages: columns line, label and, where whole groups move together, group.
+    """
     classes = _classes(messages, grouped)
     smallest = min(len(part) for part in classes)
     chosen, left = [], []

@@ -10,6 +10,8 @@ from spam_gpt2.common.console import one_line_errors, progress, say, warn
 from spam_gpt2.common.files import InputError
 from spam_gpt2.experiments import runner
 from spam_gpt2.experiments.clones import Workplaces, workplaces
+from spam_gpt2.experiments.field_table import write_field_table
+from spam_gpt2.experiments.fold_table import METRICS_PATH, write_fold_table
 from spam_gpt2.experiments.results_table import (
     TABLE_PATH,
     Row,
@@ -41,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
         help="run N side by side, which share the processors; one alone leaves them idle",
     )  # fmt: skip
     it.add_argument(
+        "--cross-validate", action="store_true", help="of each: all messages tested, by folds"
+    )
+    it.add_argument(
         "--seeds", type=int, default=1, metavar="N", help="run each with N seeds; mean and spread"
     )
     return it
@@ -59,6 +64,8 @@ def main() -> None:
             print("\n".join(f"{e.name:<24}{e.about}" for e in chosen))
         elif args.queue:
             queue(chosen)
+        elif args.cross_validate:
+            cross_validate(chosen, args.again, args.jobs)
         elif args.seeds > 1:
             run_seeds(chosen, args.seeds, args.again, args.jobs)
         else:
@@ -160,6 +167,9 @@ def report(every: list[Experiment], chosen: list[Experiment]) -> None:
     shown = frame([row for row in rows if row.experiment.name in names])
     if len(shown):
         print(markdown(shown.drop(columns=["about", "messages"])))
+    for row in rows:
+        if row.experiment.beside and row.experiment.name in names:
+            print(f"\n{write_field_table(row)}", end="")
     say(f"The table of all: {TABLE_PATH}, .csv and .png")
 
 
@@ -171,6 +181,17 @@ def run_seeds(chosen: list[Experiment], count: int, again: bool, jobs: int) -> N
         if failed:
             raise InputError(f"{', '.join(failed)} failed; no spread without all seeds")
         print(write_seeds(experiment.name, rows_of(seeded)), end="")
+
+
+def cross_validate(chosen: list[Experiment], again: bool, jobs: int) -> None:
+    """Cross-validate each; its figures go to `reports/cross_validation_<name>.md`."""
+    folded = {experiment.name: experiment.cross_validated() for experiment in chosen}
+    failed = run_all(list(folded.values()), again, jobs)
+    for name, experiment in folded.items():
+        if commit := runner.find(experiment):
+            print(write_fold_table(name, runner.read_metrics(commit, METRICS_PATH.stem)), end="")
+    if failed:
+        raise InputError(f"{len(failed)} of {len(chosen)} failed: {'; '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from spam_gpt2.experiments.spec import Experiment, overridden
 
 RECORD_PATH = Path("reports/experiments.json")
 LOG_DIR = Path("reports/experiment_logs")
-TARGET = "track"  # the stage that all others of an experiment lead to
 TOOK = re.compile(r"^(\w+) took ([\d.]+) s", re.MULTILINE)  # as `console.run_stage` says it
 
 
@@ -48,6 +47,7 @@ class Results:
     gpt2: dict[str, Any]  # metrics/gpt2.json
     training: dict[str, Any]  # metrics/training.json
     messages: str = COLLECTION_PATH  # prepare.path
+    baseline: dict[str, Any] = field(default_factory=dict)  # metrics/baseline.json
 
 
 def command(experiment: Experiment, *options: str) -> list[str]:
@@ -55,7 +55,7 @@ def command(experiment: Experiment, *options: str) -> list[str]:
     line = ["dvc", "exp", "run", *options, "--name", experiment.name]
     for key, value in experiment.overrides.items():
         line += ["--set-param", f"{key}={_literal(value)}"]
-    return [*line, TARGET]
+    return [*line, experiment.target]
 
 
 def run(experiment: Experiment, threads: int | None = None, clone: Path | None = None) -> Run:
@@ -135,11 +135,16 @@ def _references() -> str:
 
 def read_results(commit: str) -> Results:
     """Metrics out of an experiment's commit, and which messages they are of."""
-    gpt2, training = (
-        json.loads(_git("show", f"{commit}:metrics/{name}.json")) for name in ("gpt2", "training")
+    gpt2, training, baseline = (
+        read_metrics(commit, name) for name in ("gpt2", "training", "baseline")
     )
     params = yaml.safe_load(_git("show", f"{commit}:{PARAMS_PATH}"))
-    return Results(gpt2, training, without_secrets(params["prepare"]["path"]))
+    return Results(gpt2, training, without_secrets(params["prepare"]["path"]), baseline)
+
+
+def read_metrics(commit: str, name: str) -> dict[str, Any]:
+    """One metrics file out of an experiment's commit."""
+    return json.loads(_git("show", f"{commit}:metrics/{name}.json"))
 
 
 def load_record() -> dict[str, Run]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,10 +36,27 @@ class Published(_Strict):
     minutes: float
 
 
+class FieldRow(_Strict):
+    """A classifier in the measures of the field: per cent, and Matthews' correlation."""
+
+    spam_caught: Share
+    blocked_ham: Share
+    accuracy: Share
+    mcc: Annotated[float, Field(ge=-1, le=1)]
+
+
+class FieldTable(_Strict):
+    """A published table of other classifiers by the experiment's protocol."""
+
+    source: str
+    rows: dict[str, FieldRow]
+
+
 class _Entry(_Strict):
     about: str
     set: dict[str, Any] = {}
     published: Published | None = None
+    beside: FieldTable | None = None
 
 
 class _Group(_Strict):
@@ -57,6 +74,13 @@ class Experiment:
     about: str
     overrides: dict[str, Any]
     published: Published | None = None
+    beside: FieldTable | None = None
+    target: str = "track"  # the stage that all others of an experiment lead to
+
+    def cross_validated(self) -> Experiment:
+        """The same up to its cross-validation, under a name of its own."""
+        name, about = f"{self.name}-cv", f"{self.about}; cross-validated"
+        return replace(self, name=name, about=about, target="reports/dvc.yaml:cross_validate")
 
     def with_seed(self, seed: int) -> Experiment:
         """The same with other draws, under a name of its own."""
@@ -64,7 +88,8 @@ class Experiment:
         if self.overrides.get("classifier.init") == "random":
             overrides["classifier.init_seed"] = seed
         name = f"{self.name}-seed{seed}"
-        return Experiment(name, self.group, f"{self.about}; seed {seed}", overrides, self.published)
+        about = f"{self.about}; seed {seed}"
+        return replace(self, name=name, about=about, overrides=overrides)
 
 
 def load_experiments(
@@ -91,7 +116,9 @@ def load_experiments(
                 raise InputError(f"{path}: {group_name}: {name!r} {problem}")
             overrides = group.common | entry.set
             overridden(base, overrides, f"{path}: {name}")
-            found[name] = Experiment(name, group_name, entry.about, overrides, entry.published)
+            found[name] = Experiment(
+                name, group_name, entry.about, overrides, entry.published, entry.beside
+            )
     return found
 
 

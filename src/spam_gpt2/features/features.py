@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,6 +76,37 @@ class Features:
         distinct = self.messages.rows[indices]
         padded = pad(self.messages.tokens, self.messages.offsets, distinct)
         return classifier(*(tensor.to(classifier.device) for tensor in padded))
+
+
+def joined(parts: Sequence[Features]) -> Features:
+    """Features of several splits as those of one, in order; a text may then be there twice.
+
+    Raises: InputError when they are not of one model and plan.
+    """
+    first = parts[0]
+    widths = {None if part.hidden is None else part.hidden.shape[1] for part in parts}
+    kinds = {None if part.hidden is None else part.hidden.dtype for part in parts}
+    if max(map(len, (widths, kinds, {part.cut for part in parts}))) > 1:
+        raise InputError("data/features: the splits are of several models; run `dvc repro`")
+    messages = [part.messages for part in parts]
+    before = np.cumsum([0, *(len(m.lengths) for m in messages)])
+    rows = [m.rows + int(n) for m, n in zip(messages, before, strict=False)]
+    whole = Messages(
+        torch.cat([m.tokens for m in messages]), _end_to_end([m.offsets for m in messages]),
+        torch.cat(rows),
+    )  # fmt: skip
+    labels = torch.cat([part.labels for part in parts])
+    if first.hidden is None:
+        return Features(whole, labels, first.cut, None, whole.offsets)
+    hidden = torch.cat([part.hidden for part in parts])
+    offsets = _end_to_end([part.hidden_offsets for part in parts])
+    return Features(whole, labels, first.cut, hidden, offsets)
+
+
+def _end_to_end(offsets: Sequence[Tensor]) -> Tensor:
+    """Offsets into several flat tensors as those into all of them, end to end."""
+    lengths = torch.cat([part.diff() for part in offsets])
+    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
 
 
 def extract_features(

@@ -22,6 +22,8 @@ CAPTIONS = {
     "training messages alone.",
     "learning_curve/accuracy": "Where a line still rises at its right end, more labelled messages "
     "would help; the bands reach from the worst to the best repeat.",
+    "cross_validate/folds": "Trust the means and their thick lines more than any one test set: the "
+    "thin marks show how far a single fold can be off.",
     "robustness/robustness": "A bar that is shorter than the one on top shows what this way of "
     "writing costs.",
     "explain/tokens": "The longer a bar, the more the token spoke for the class that was "

@@ -13,6 +13,7 @@ from spam_gpt2.common.files import InputError, write_text
 from spam_gpt2.common.markdown import code, escape, fit, table, warning
 from spam_gpt2.figures.confusion import confusion_title, save_confusion_matrix
 from spam_gpt2.figures.style import MODELS
+from spam_gpt2.reporting.fold_words import FOLDS, folds_section
 from spam_gpt2.reporting.movements import movements_section
 from spam_gpt2.reporting.pr_sections import (
     NOTHING,
@@ -38,12 +39,13 @@ def report(before: Results, after: Results) -> list[str]:
         Pair(stem, before.metrics.get(stem, {}), after.metrics.get(stem, {})) for stem in stems
     ]
     moved = movements_section([movement for pair in pairs for movement in pair.movements])
+    folds = [folds_section(*pair.sides) for pair in pairs if pair.stem == FOLDS]
     tests = figures_section(pairs, same_test_set(before, after))
     parameters = parameters_section(before, after)
     matrices = confusion_matrices(pairs)
     files = list(metrics_sections(pairs))
     if tests or parameters or files or any(text for *_, text in matrices):
-        changes = [tests, parameters, confusion_section(matrices), *files]
+        changes = [*folds, tests, parameters, confusion_section(matrices), *files]
     else:
         changes = ["Nothing changes: metrics, parameters and confusion matrices are the same."]
     return [

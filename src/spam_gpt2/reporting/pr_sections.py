@@ -15,6 +15,7 @@ from spam_gpt2.common.nested import flat
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import one_line
 from spam_gpt2.evaluation.intervals import difference_interval, share_interval
+from spam_gpt2.reporting.fold_words import FOLDS, fold_movements
 from spam_gpt2.reporting.movements import CONFIDENCE, NOISE, Movement, judgement, movements
 from spam_gpt2.reporting.revisions import ABSENT, Results
 from spam_gpt2.reporting.summary import FIGURES
@@ -56,6 +57,8 @@ class Pair:
     @property
     def movements(self) -> list[Movement]:
         """The figures with an interval that are not the same on both sides."""
+        if self.stem == FOLDS:
+            return fold_movements(*self.sides)
         is_model = "test" in self.before or "test" in self.after
         return movements(self.title if is_model else escape(self.stem), *self.sides)
 

@@ -25,7 +25,7 @@ NO_INDEX = -100  # torch's own default: no class that the loss leaves out
 def finetune(
     classifier: GPT2Classifier,
     train: Features,
-    validation: Features,
+    validation: Features | None,
     settings: Finetune,
     checkpoints: Checkpoints | None = None,
 ) -> Curves:
@@ -34,13 +34,15 @@ def finetune(
     What is drawn and what the curves show is up to `settings.recipe`. A step is a batch; the
     weights move after every `accumulation_steps` of them, and at an epoch's end, by the mean of
     their gradients. Nothing waits for the device but the points of the curves. The process keeps
-    freed memory from here on (`keep_freed_memory`). With `checkpoints` it goes on where it was
-    interrupted, to the same bytes.
+    freed memory from here on (`keep_freed_memory`). Without validation nothing is looked at on the
+    way: the recipe `own` then trains to the same weights, in less time. With `checkpoints` it goes
+    on where it was interrupted, to the same bytes.
 
     Raises: InputError when training diverges.
     """
     keep_freed_memory()
-    train, validation = train.to(classifier.device), validation.to(classifier.device)
+    train = train.to(classifier.device)
+    validation = None if validation is None else validation.to(classifier.device)
     tensors = trained_tensors(classifier)
     optimizer = AdamW(tensors, settings.learning_rate, settings.weight_decay)
     recipe = RECIPES[settings.recipe](classifier, train, validation, settings)

@@ -46,14 +46,14 @@ class OwnRecipe:
     """Draws that depend on `finetune.seed` alone, and curves over whole splits.
 
     The last batch of an epoch may be smaller. A point's training loss is the mean over the steps
-    since the point before; all else is of whole splits.
+    since the point before; all else is of whole splits. Without validation it looks at none.
     """
 
     def __init__(
         self,
         classifier: GPT2Classifier,
         train: Features,
-        validation: Features,
+        validation: Features | None,
         settings: Finetune,
     ) -> None:
         self.classifier, self.train, self.validation = classifier, train, validation
@@ -75,13 +75,12 @@ class OwnRecipe:
         if not self.recent:
             return None
         recent, self.recent = torch.stack(self.recent).double().mean().item(), []
+        point = {"step": self.step, "train_loss": round(recent, 6)}
+        if self.validation is None:
+            return point
         logits = all_logits(self.classifier, self.validation)
         loss = F.cross_entropy(logits, self.validation.labels.cpu()).item()
-        return {
-            "step": self.step,
-            "train_loss": round(recent, 6),
-            "validation_loss": round(loss, 6),
-        }
+        return point | {"validation_loss": round(loss, 6)}
 
     def state(self) -> dict[str, Tensor]:
         recent = {"recent": torch.stack(self.recent)} if self.recent else {}
@@ -94,6 +93,8 @@ class OwnRecipe:
         self.step = step
 
     def accuracy_point(self, epoch: int) -> Point:
+        if self.validation is None:
+            return {"epoch": epoch}
         return {
             "epoch": epoch,
             "train_accuracy": round(accuracy(self.classifier, self.train), 6),
@@ -114,7 +115,7 @@ class BookRecipe:
         self,
         classifier: GPT2Classifier,
         train: Features,
-        validation: Features,
+        validation: Features | None,
         settings: Finetune,
     ) -> None:
         if len(train) < settings.batch_size:
@@ -123,12 +124,13 @@ class BookRecipe:
                 f"{len(train)} training messages, and the recipe book leaves out a smaller batch"
             )
         self.classifier, self.settings = classifier, settings
-        self.splits = {"train": train, "validation": validation}
+        self.splits = {"train": train}
         size = settings.batch_size
-        self.loaders = {
-            "train": DataLoader(torch.arange(len(train)), size, shuffle=True, drop_last=True),
-            "validation": DataLoader(torch.arange(len(validation)), size),
-        }
+        drawn = DataLoader(torch.arange(len(train)), size, shuffle=True, drop_last=True)
+        self.loaders = {"train": drawn}
+        if validation is not None:
+            self.splits["validation"] = validation
+            self.loaders["validation"] = DataLoader(torch.arange(len(validation)), size)
         torch.manual_seed(settings.seed)
 
     def batches(self) -> list[Tensor]:

@@ -1,0 +1,57 @@
+"""What cross-validation says of a named experiment, beside that of params.yaml as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from spam_gpt2.common.files import read_json, write_text
+from spam_gpt2.common.markdown import table
+from spam_gpt2.evaluation.cross_validation import NAMES, comparison, same_folds, verdict
+
+METRICS_PATH = Path("metrics/cross_validation.json")
+FOLDER = Path("reports")
+CONFIDENCE = 0.95
+Metrics = dict[str, Any]
+
+
+def write_fold_table(name: str, metrics: Metrics) -> str:
+    """Write `reports/cross_validation_<name>.md`; returns the text.
+
+    Beside it stand the figures of `metrics/cross_validation.json` where they are of the same folds.
+
+    Args:
+        metrics: what the experiment left in that file.
+    """
+    base = read_json(METRICS_PATH) if METRICS_PATH.is_file() else {}
+    text = fold_table(name, metrics, base if same_folds(base, metrics) else None)
+    write_text(FOLDER / f"cross_validation_{name}.md", text)
+    return text
+
+
+def fold_table(name: str, metrics: Metrics, base: Metrics | None) -> str:
+    """Figures of GPT-2 by fold, and whether the experiment differs from the base; in Markdown."""
+    count, tested = len(metrics["gpt2"]["folds"]), metrics["tested"]
+    title = f"# {name}: {count} folds of {tested:,} messages, weights {metrics['weights']}"
+    sentences, header = [metrics["summary"]], ["mean %", name, "interval"]
+    found: Metrics = {}
+    if base:
+        found = comparison(metrics["gpt2"], base["gpt2"], metrics["test_share"], CONFIDENCE)
+        sentences.insert(0, verdict(found, name, "params.yaml as it is", CONFIDENCE))
+        header += ["params.yaml", "difference", "its interval", "p"]
+    else:
+        sentences.append("`make cv` first, and the same folds of params.yaml stand beside it.")
+    rows = []
+    for figure in (figure for figure in NAMES if figure in metrics["gpt2"]):
+        it = metrics["gpt2"][figure]
+        row = [NAMES[figure], f"{100 * it['mean']:.2f}", _bounds(it["interval"])]
+        if base:
+            between = found[figure]
+            row += [f"{100 * base['gpt2'][figure]['mean']:.2f}", f"{100 * between['mean']:+.2f}"]
+            row += [_bounds(between["interval"], "+"), f"{between['p_value']:.2g}"]
+        rows.append(row)
+    return "\n\n".join([title, *sentences, table(header, rows)]) + "\n"
+
+
+def _bounds(bounds: list[float], sign: str = "") -> str:
+    return " to ".join(f"{100 * bound:{sign}.2f}" for bound in bounds)
