@@ -11,6 +11,7 @@ import tiktoken
 import torch
 
 from spam_gpt2.classifier.artifacts import Card, load_classifier
+from spam_gpt2.common.folding import fold_texts
 from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.features.features import BATCH_TOKENS
 from spam_gpt2.gpt2.batching import concatenate, encode_messages, fill_up, token_batches
@@ -67,8 +68,10 @@ class Predictor:
             yield from self._predict_chunk(chunk)
 
     def _predict_chunk(self, texts: list[str]) -> Iterator[Prediction]:
-        messages = encode_messages(self.tokenizer, texts, self.card.max_length, pad=self.card.pad)
-        logits = torch.empty(len(messages.lengths), len(self.card.labels))
+        card = self.card
+        texts = fold_texts(texts, card.fold)
+        messages = encode_messages(self.tokenizer, texts, card.max_length, pad=card.pad)
+        logits = torch.empty(len(messages.lengths), len(card.labels))
         with torch.inference_mode():
             for indices in token_batches(messages.lengths, BATCH_TOKENS):
                 tokens, runs = concatenate(messages.tokens, messages.offsets, indices)
@@ -77,7 +80,7 @@ class Predictor:
                 logits[indices] = self.classifier.above(x, runs, 0)[: len(indices)].cpu()
         for probabilities in logits.double().softmax(1)[messages.rows].tolist():
             best = max(range(len(probabilities)), key=probabilities.__getitem__)
-            yield Prediction(self.card.labels[best], probabilities[best], probabilities)
+            yield Prediction(card.labels[best], probabilities[best], probabilities)
 
 
 def best_for(card: Card) -> ComputeSettings:

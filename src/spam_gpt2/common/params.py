@@ -18,6 +18,7 @@ from pydantic import (
 from spam_gpt2.common.blocks import BLOCKS, trainable_blocks
 from spam_gpt2.common.console import one_line_errors
 from spam_gpt2.common.files import InputError
+from spam_gpt2.common.folding import Folds
 from spam_gpt2.common.validation import (
     STRICT,
     Float,
@@ -134,6 +135,7 @@ class Classifier(Section):
     position: Position
     max_length: Annotated[int, Field(ge=1, le=2**20)] | Literal["context"] | None
     causal: bool
+    fold: Folds | None
     init: Literal["pretrained", "random"]
     init_seed: Seed
 
