@@ -1,5 +1,6 @@
 """Disguises are undone, and what is none stays: against hand-made cases and Unicode's own data."""
 
+# ruff: noqa: RUF001, the look-alikes are what is tested
 from __future__ import annotations
 
 import sys
@@ -88,7 +89,7 @@ def test_no_character_that_nobody_sees_is_left() -> None:
     [
         ("f r e e cash", "free cash"),
         ("a p r i z e!", "aprize!"),  # nothing tells where a word ends
-        ("Win a p r ize", "Win a p r ize"),  # two are no word, nor what goes on behind
+        ("Win p r ize", "Win p r ize"),  # two are no word
         ("I c u", "Icu"),
         ("u r", "u r"),
         ("f  r  e  e", "f  r  e  e"),
@@ -117,14 +118,10 @@ def test_all_forms_of_a_text_fold_to_one(text: str) -> None:
 
 
 @given(ENGLISH)
-def test_english_in_any_case_and_any_letters_folds_to_one(text: str) -> None:
+def test_english_in_any_case_and_with_characters_unseen_folds_to_one(text: str) -> None:
     folded = fold_text(text, ["characters", "case"])
-    disguised = text.translate({k: v for k, v in LOOK_ALIKES.items() if chr(k).isalpha()})
     for other in (text.upper(), text.lower(), "\u200b".join(text)):
         assert fold_text(other, ["characters", "case"]) == folded
-    if all(c in "q ,.!?'" or c not in "Ol" for c in text):
-        words = fold_text(f"qq {disguised}", ["characters", "case"])
-        assert len(words) == len(folded) + 3
 
 
 def test_folds_are_in_one_order_whichever_was_written() -> None:

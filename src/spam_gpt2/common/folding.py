@@ -23,12 +23,8 @@ UNDRAWN = re.compile(
 WORD = re.compile(r"[^\W\d_]+")  # letters of any script
 NUMBER = re.compile(r"(?<![^\W_])(?=[0-9OolI]*[2-9])[0-9OolI]{3,}(?![^\W_])")
 DIGIT_AS_LETTER = re.compile(r"(?<=[A-Za-z])[01]+(?=[A-Za-z])")
-SPACED_WORD = re.compile(
-    r"(?<![^\W_])[^\W\d_](?: [^\W\d_]){2,}(?![^\W_])"
-)  # three letters and more
-WRITTEN_LATIN = (
-    0x250  # below it stand the letters of languages in Latin script, which are no tricks
-)
+SPACED_WORD = re.compile(r"(?<![^\W_])[^\W\d_](?: [^\W\d_]){2,}(?![^\W_])")  # three or more
+WRITTEN_LATIN = 0x250  # below it stand letters of languages in Latin script: no disguises
 
 
 def _each_once(folds: list[Fold]) -> list[Fold]:
