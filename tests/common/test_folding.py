@@ -41,7 +41,7 @@ def test_a_disguise_is_undone(text: str, expected: str) -> None:
     [
         "",
         "See you at 10, ok?",
-        "100 1st l8r gr8 O2 IOO lol 10am t0 win100 a1",
+        "100 1st l8r gr8 O2 IOO lol 10am t0 win100 a1 sum1 No1",
         "£1000 café naïve straße",
         "Привет, как дела? А у вас? оса",
         "Είναι ο νους",

@@ -22,7 +22,7 @@ UNDRAWN = re.compile(
 )
 WORD = re.compile(r"[^\W\d_]+")  # letters of any script
 NUMBER = re.compile(r"(?<![^\W_])(?=[0-9OolI]*[2-9])[0-9OolI]{3,}(?![^\W_])")
-DIGIT_AS_LETTER = re.compile(r"(?<=[A-Za-z])[01]+(?=[A-Za-z])|(?<=[A-Za-z]{2})[01]{1,2}(?![^\W_])")
+DIGIT_AS_LETTER = re.compile(r"(?<=[A-Za-z])[01]+(?=[A-Za-z])|(?<=[A-Za-z]{2})(?:0|11)(?![^\W_])")
 SPACED_WORD = re.compile(r"(?<![^\W_])[^\W\d_](?: [^\W\d_]){2,}(?![^\W_])")  # three or more
 WRITTEN_LATIN = 0x250  # below it stand letters of languages in Latin script: no disguises
 
@@ -62,7 +62,7 @@ def fold_characters(text: str) -> str:
     A letter of another script is a trick where Latin ones stand in the same word, or where a whole
     word of look-alikes stands in a text that is mostly Latin. Words of other languages stay. O, l
     and I are digits where all else that they stand with is, as in `O8OO`; 0 and 1 are letters
-    between letters and, one or two of them, at the end of a word, as in `fr0m` and `ca11`.
+    between letters, as in `fr0m`, and so are 0 and 11 behind them, as in `ca11`.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", UNDRAWN.sub("", text))
