@@ -20,7 +20,8 @@ def main() -> None:
     labels = read_labels()
     splits = {split: read_split(PREPARED_DIR / f"{split}.csv") for split in SPLITS}
     train = splits["train"]
-    model = fit_baseline(train["text"], label_ids(train, labels), params.baseline)
+    folds = params.classifier.fold or []
+    model = fit_baseline(train["text"], label_ids(train, labels), params.baseline, folds)
     predicted = {
         split: (messages, model.predict_proba(messages["text"]))
         for split, messages in splits.items()

@@ -51,6 +51,7 @@ def main() -> None:
         weights=origin.name,
         weights_sha256=origin.sha256,
         **compute.describe(),
+        fold=plan.fold,
     )
     save_classifier(Path("models/classifier"), classifier, card)
     save_training_curves(Path("plots/finetune"), curves.steps, curves.epochs)

@@ -45,7 +45,9 @@ def main() -> None:
             )
             compute.place(classifier)
             gpt2 = gpt2_accuracy(classifier, features, indices, settings)
-            baseline = baseline_accuracy(train.iloc[indices], test, labels, params.baseline)
+            baseline = baseline_accuracy(
+                train.iloc[indices], test, labels, params.baseline, params.classifier.fold or []
+            )
             shares = f"{origin.name} {gpt2:.1%}, baseline {baseline:.1%}"
             say(f"{size} messages, repeat {repeat + 1}: {shares}")
             runs.append((size, repeat + 1, gpt2, baseline))

@@ -11,7 +11,7 @@ from spam_gpt2.reporting.report_page import leak, of_these_messages, read_pictur
 
 METRICS = (
     "gpt2", "baseline", "holdout", "data", "tokens", "training", "calibration", "comparison",
-    "robustness", "cross_validation",
+    "robustness", "cross_validation", "external",
 )  # fmt: skip
 PICTURES = [
     "gpt2/confusion_test", "baseline/confusion_test", "compare/roc", "compare/precision_recall",
@@ -43,6 +43,8 @@ def main() -> None:
     pictures = read_pictures(Path("plots"), PICTURES)
     if len(context["gpt2"]["labels"]) == 2:
         pictures |= read_pictures(Path("plots"), ["calibrate/prevalence"])
+    if context["external"]["files"]:
+        pictures |= read_pictures(Path("plots"), ["external/external"])
     if experiments == every:  # the picture shows all
         pictures |= read_pictures(REPORTS_DIR, ["experiments"])
     page = render_report(context, pictures)

@@ -25,7 +25,8 @@ def main() -> None:
     predictor = Predictor.load(settings=params.compute)
     card, labels = predictor.card, predictor.card.labels
     train, test = (read_split(Path(f"data/prepared/{split}.csv")) for split in ("train", "test"))
-    baseline = fit_baseline(train["text"], label_ids(train, labels), params.baseline)
+    actual = label_ids(train, labels)
+    baseline = fit_baseline(train["text"], actual, params.baseline, card.fold)
 
     def gpt2(texts: list[str]) -> np.ndarray:
         return np.array([labels.index(p.label) for p in predictor.predict(texts)])

@@ -12,7 +12,9 @@ from spam_gpt2.common.params import Params
 
 PACKAGE = "spam_gpt2"
 SRC_DIR = ROOT / "src"
-FIELDS = {name: set(f.annotation.model_fields) for name, f in Params.model_fields.items()}
+FIELDS = {
+    name: set(getattr(f.annotation, "model_fields", ())) for name, f in Params.model_fields.items()
+}
 
 Key = tuple[str, ...]  # () all of params.yaml, (section,) or (section, key)
 

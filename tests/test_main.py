@@ -656,3 +656,16 @@ def test_a_file_that_is_no_table_is_refused_by_what_it_is(run: Run, project: Pat
     assert "a web page, not a table" in refused(run("--csv", "inbox.csv"))
     (project / "inbox.parquet").write_bytes(b"PAR1 and no more")
     assert "not a whole Parquet file" in refused(run("--csv", "inbox.parquet"))
+
+
+def test_a_disguised_message_is_answered_as_the_plain_one_where_the_classifier_folds(
+    project: Path, run: Run, tiny_gpt2: GPT2
+) -> None:
+    disguised, undone = "W\u0456n c\u0430\u200bsh N0W", "win cash now"
+    assert run(disguised).out != run(undone).out
+    save_trained(project, tiny_gpt2, fold=["characters", "case"])
+    assert run(disguised).out == run(undone).out
+    (project / "in.csv").write_text(f"text\n{disguised}\n{undone}\n", encoding="utf-8")
+    rows = list(csv.reader(io.StringIO(run("--csv", "in.csv").out)))
+    assert rows[1][0] == disguised  # the text is given back as it came
+    assert rows[1][1:] == rows[2][1:]

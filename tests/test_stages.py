@@ -295,6 +295,6 @@ def test_the_tests_above_see_what_a_script_needs(tmp_path: Path) -> None:
     assert names == {
         "params.py", "sms_sources.py", "download.py", "files.py", "console.py", "validation.py",
         "csv_injection.py", "text.py", "secrets.py", "http_request.py", "orphans.py", "merges.py",
-        "yaml_files.py", "blocks.py", "timings.py",
+        "yaml_files.py", "blocks.py", "folding.py", "timings.py",
     }  # fmt: skip
     assert {package_of(file) for file in modules} == {"common", "data"}

@@ -121,3 +121,10 @@ def test_log_odds_are_those_of_the_probabilities(n_classes: int) -> None:
 def test_log_odds_of_certain_classes_are_no_infinity() -> None:
     odds = log_odds(torch.tensor([[900.0, -900.0]]))
     assert odds.tolist() == [[1800, -1800]]
+
+
+def test_a_folded_text_is_explained_as_it_is_read(tmp_path: Path, tiny_gpt2: GPT2) -> None:
+    _, predictor = trained(tmp_path, tiny_gpt2, fold=["characters", "case"])
+    found = attribute(predictor, "W\u0456n c\u0430\u200bsh")
+    assert "".join(found.parts) == "win cash"
+    torch.testing.assert_close(found.scores, attribute(predictor, "win cash").scores)

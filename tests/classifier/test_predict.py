@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -169,3 +170,39 @@ def test_before_the_pipeline_has_run_the_missing_file_is_named(tmp_path: Path) -
         Predictor.load(tmp_path / CLASSIFIER_DIR, tmp_path / WEIGHTS_DIR)
     missing_path = tmp_path / CLASSIFIER_DIR / "classifier.json"
     assert str(caught.value) == f"{missing_path}: no such file; `dvc repro` makes it"
+
+
+DISGUISED = ["W\u0456n c\u0430\u200bsh n0w", "f r e e PRIZE"]
+UNDONE = ["win cash now", "free prize"]
+
+
+@every_position
+def test_a_classifier_that_folds_answers_what_it_would_to_the_plain_text(
+    tmp_path: Path, tiny_gpt2: GPT2, tokenizer: tiktoken.Encoding, position: str
+) -> None:
+    folds = ["characters", "spacing", "case"]
+    changes = {"position": position, "pad": pads(position)}
+    classifier, predictor = trained(tmp_path, tiny_gpt2, fold=folds, **changes)
+    found = probabilities(list(predictor.predict(DISGUISED)))
+    assert_close(found, plain(classifier, tokenizer, UNDONE))
+
+
+def test_a_classifier_without_folds_reads_a_text_as_it_is(
+    tmp_path: Path, tiny_gpt2: GPT2, tokenizer: tiktoken.Encoding
+) -> None:
+    classifier, predictor = trained(tmp_path, tiny_gpt2)
+    found = probabilities(list(predictor.predict(DISGUISED)))
+    assert_close(found, plain(classifier, tokenizer, DISGUISED))
+    assert (found - plain(classifier, tokenizer, UNDONE)).abs().max() > 0.01
+
+
+def test_a_card_from_before_there_were_folds_has_none(tmp_path: Path, tiny_gpt2: GPT2) -> None:
+    trained(tmp_path, tiny_gpt2)
+    card_path = tmp_path / CLASSIFIER_DIR / "classifier.json"
+    card = json.loads(card_path.read_text())
+    assert card.pop("fold") == []
+    card_path.write_text(json.dumps(card))
+    assert Predictor.load(tmp_path / CLASSIFIER_DIR, tmp_path / WEIGHTS_DIR).card.fold == []
+    card_path.write_text(json.dumps(card | {"fold": ["accents"]}))
+    with pytest.raises(InputError, match=r"fold\.0: must be 'characters', 'spacing' or 'case'"):
+        Predictor.load(tmp_path / CLASSIFIER_DIR, tmp_path / WEIGHTS_DIR)

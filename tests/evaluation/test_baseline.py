@@ -41,3 +41,12 @@ def test_ngrams_and_regularization_are_those_of_the_settings() -> None:
         for c in (0.01, 100.0)
     )
     assert 0.5 < smooth < 0.6 < sharp
+
+
+def test_a_baseline_that_folds_reads_every_text_in_one_form() -> None:
+    disguised = [text.replace("a", "\u0430").replace("s", "s\u200b") for text in TEXTS]
+    expected = fit_baseline(TEXTS, LABELS, settings())
+    model = fit_baseline(disguised, LABELS, settings(), ["characters"])
+    assert model[0].vocabulary_ == expected[0].vocabulary_
+    assert np.array_equal(model.predict_proba(disguised), expected.predict_proba(TEXTS))
+    assert not np.array_equal(expected.predict_proba(disguised), expected.predict_proba(TEXTS))

@@ -110,4 +110,15 @@ def test_the_seed_alone_decides_and_each_writing_draws_for_itself() -> None:
     assert written() == written()
     assert written(seed=2) != written()
     other = written(word_share=1.0)
-    assert {name for name in other if other[name] != written()[name]} == {"spaced_words"}
+    changed = {name for name in other if other[name] != written()[name]}
+    assert changed == {"spaced_words", "zero_width"}
+
+
+def test_characters_of_no_width_stand_where_spaces_would() -> None:
+    changed = written()
+    assert changed["zero_width"] != TEXTS
+    for apart, unseen, text in zip(
+        changed["spaced_words"], changed["zero_width"], TEXTS, strict=True
+    ):
+        assert unseen.replace("\u200b", "") == text
+        assert len(unseen) == len(apart)

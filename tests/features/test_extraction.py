@@ -11,7 +11,7 @@ import torch
 
 from spam_gpt2.data.messages import write_split
 from spam_gpt2.features.extraction import Extraction
-from spam_gpt2.features.features import load_features, save_features
+from spam_gpt2.features.features import Features, load_features, save_features
 from spam_gpt2.features.plan import Plan
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.config import Origin
@@ -42,3 +42,26 @@ def test_features_of_any_split_in_any_precision_are_read_back(
     assert found.labels.tolist() == [1, 0, 0, 0][:count]
     assert found.hidden.dtype == compute.dtype
     assert torch.equal(found.hidden, made.hidden)
+
+
+def test_features_are_of_the_texts_as_the_plan_folds_them(
+    tmp_path: Path, tiny_gpt2: GPT2, tokenizer: tiktoken.Encoding
+) -> None:
+    compute = Compute(torch.device("cpu"), "float32", 1)
+    classifier = GPT2Classifier(tiny_gpt2, 2, "last_token", True)
+    compute.place_frozen(classifier)
+    disguised = ["W\u0456n c\u0430\u200bsh", "S E E you"]
+
+    def run(texts: list[str], folds: list[str]) -> Features:
+        plan = Plan(2, 24, False, True, "pretrained", None, None, folds)
+        origin = Origin("tiny", "0" * 64)
+        extraction = Extraction(classifier, tokenizer, ["ham", "spam"], origin, plan, 30, compute)
+        table = {"line": [1, 2], "label": ["spam", "ham"], "text": texts}
+        write_split(tmp_path / "split.csv", pd.DataFrame(table))
+        return extraction.run(tmp_path / "split.csv")
+
+    folded = run(disguised, ["characters", "spacing", "case"])
+    expected = run(["win cash", "see you"], [])
+    assert torch.equal(folded.messages.tokens, expected.messages.tokens)
+    assert torch.equal(folded.hidden, expected.hidden)
+    assert len(run(disguised, []).messages.tokens) > len(expected.messages.tokens)

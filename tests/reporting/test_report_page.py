@@ -57,6 +57,7 @@ def context(
                                 "only_second": 3, "neither": 4, "p_value": 0.5}},
         "robustness": {"messages": 16, "messages_changed": {"unchanged": 0}, "gpt2": robust,
                        "baseline": robust},
+        "external": {"files": {}},
         "errors": {"mistakes": [
             {"label": "ham", "predicted": "spam", "probability": 0.9, "line": 7,
              "tokens": [{"text": "<script>alert(1)</script>", "score": 2.0},
@@ -347,3 +348,46 @@ def test_the_page_does_without_folds() -> None:
     del values["cross_validation"]
     assert render_report(values, AnyPicture()) == without
     assert "Cross-validation" not in text_of(without)
+
+
+def elsewhere(**changes: Any) -> dict[str, Any]:
+    """What metrics/external.json says of one file."""
+    gpt2 = {"accuracy": 0.87, "recall": 0.94, "false_positive_rate": 0.2}
+    baseline = gpt2 | {"accuracy": 0.93}
+    intervals = {"intervals": {figure: [0.8, 0.95] for figure in gpt2}}
+    drift = {"unseen_tokens": 0.034, "tokens_mean": 45.2, "confidence_mean": 0.918}
+    return {
+        "read": 5971, "messages": 882, "gpt2": gpt2 | intervals, "baseline": baseline | intervals,
+        "drift": {"external": drift, "own_test": drift | {"unseen_tokens": 0.017}},
+    } | changes  # fmt: skip
+
+
+def test_messages_from_elsewhere_have_their_figures_and_what_to_do() -> None:
+    given = context()
+    assert "from elsewhere" not in text_of(render_report(given, AnyPicture()))
+    given["external"]["files"] = {"mine": elsewhere(), "nothing_new": {"read": 7, "messages": 0}}
+    pictures = AnyPicture() | {"external/external": PNG}
+    page = text_of(render_report(given, pictures))
+    assert "mine882 of 5,97187 % (80 to 95 %)93 % (80 to 95 %)94 % (80 to 95 %)20 %" in page
+    assert "3.4 % of the tokens stand in no training message (own test: 1.7 %)" in page
+    assert "a message has 45 of them on average (45)" in page
+    assert "is 92 % sure (92 %) and right in 87 % (94 %)" in page
+    assert "nothing_new0 of 7" in page
+    assert "label some of these messages and train on them" in page
+
+
+def test_of_one_class_alone_there_is_no_rate_of_the_other() -> None:
+    given = context()
+    file = elsewhere()
+    del file["gpt2"]["false_positive_rate"]
+    given["external"]["files"] = {"spam_only": file}
+    page = text_of(render_report(given, AnyPicture() | {"external/external": PNG}))
+    assert "94 % (80 to 95 %) spam_only: 3.4 %" in page
+
+
+def test_robustness_says_what_is_undone_or_that_it_can_be() -> None:
+    given = context()
+    assert "classifier.fold undoes it" in text_of(render_report(given, AnyPicture()))
+    given["params"]["classifier"]["fold"] = ["characters", "case"]
+    page = text_of(render_report(given, AnyPicture()))
+    assert "Undone before a text is read: characters, case." in page

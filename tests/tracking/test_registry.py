@@ -34,6 +34,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from safetensors.torch import load_file, save_file
 
+from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.tracking.mlflow_run import log_run, open_store
 from spam_gpt2.tracking.registry import check_result, compare, main
 

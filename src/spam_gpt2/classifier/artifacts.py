@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from spam_gpt2.classifier.trainable import unfreeze
 from spam_gpt2.common.blocks import trainable_blocks
 from spam_gpt2.common.files import InputError, sha256_of, write_json
+from spam_gpt2.common.folding import Folds
 from spam_gpt2.common.params import Position
 from spam_gpt2.common.validation import STRICT, Digest, Float, Labels, Name, Seed, read_checked
 from spam_gpt2.gpt2.config import read_config
@@ -57,6 +58,7 @@ class Card:
     weights_sha256: Digest
     device: Literal["cpu", "cuda", "mps"]  # that it was trained on
     precision: Literal["float32", "bfloat16"]  # that it was trained in, and answers in
+    fold: Folds = field(default_factory=list)  # what is undone in a text before it is tokenised
     tensors_sha256: Digest = ""  # of the file of tensors; `save_classifier` fills it in
 
 

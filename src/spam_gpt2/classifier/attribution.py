@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spam_gpt2.classifier.predict import Predictor
+from spam_gpt2.common.folding import fold_text
 from spam_gpt2.features.features import Features, all_logits
 from spam_gpt2.gpt2.batching import pack_messages
 
@@ -28,10 +29,10 @@ def attribute(predictor: Predictor, text: str) -> Attribution:
     Leave-one-out (Li et al. 2016, "Understanding neural networks through representation erasure"),
     measured in log-odds as by Robnik-Šikonja & Kononenko 2008. A part is a token, or the tokens
     that make up a character together: half a character is nothing that the model ever reads. What
-    is beyond the model's longest message is no part.
+    is beyond the model's longest message is no part. A text that is folded shows as it is read.
     """
     tokenizer, card = predictor.tokenizer, predictor.card
-    tokens = tokenizer.encode_ordinary(text)[: card.max_length]
+    tokens = tokenizer.encode_ordinary(fold_text(text, card.fold))[: card.max_length]
     parts = split_at_characters(tokenizer, tokens)
     without = [list(chain(*parts[:i], *parts[i + 1 :])) for i in range(len(parts))]
     messages = pack_messages([tokens, *without], tokenizer.eot_token, card.max_length, pad=card.pad)

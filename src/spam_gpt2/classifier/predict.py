@@ -12,6 +12,7 @@ import torch
 
 from spam_gpt2.classifier.artifacts import CARD_FILE, Card, load_classifier
 from spam_gpt2.classifier.decision import UNSURE_CLASS, Decision, as_trained, load_decision
+from spam_gpt2.common.folding import fold_texts
 from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.features.features import BATCH_TOKENS
 from spam_gpt2.gpt2.batching import concatenate, encode_messages, fill_up, token_batches
@@ -79,8 +80,10 @@ class Predictor:
             yield from self._predict_chunk(chunk)
 
     def _predict_chunk(self, texts: list[str]) -> Iterator[Prediction]:
-        messages = encode_messages(self.tokenizer, texts, self.card.max_length, pad=self.card.pad)
-        logits = torch.empty(len(messages.lengths), len(self.card.labels))
+        card = self.card
+        texts = fold_texts(texts, card.fold)
+        messages = encode_messages(self.tokenizer, texts, card.max_length, pad=card.pad)
+        logits = torch.empty(len(messages.lengths), len(card.labels))
         with torch.inference_mode():
             for indices in token_batches(messages.lengths, BATCH_TOKENS):
                 tokens, runs = concatenate(messages.tokens, messages.offsets, indices)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     Field,
     PlainValidator,
@@ -18,9 +19,12 @@ from pydantic import (
 from spam_gpt2.common.blocks import BLOCKS, trainable_blocks
 from spam_gpt2.common.console import one_line_errors
 from spam_gpt2.common.files import InputError
+from spam_gpt2.common.folding import Folds
 from spam_gpt2.common.validation import (
     STRICT,
+    Digest,
     Float,
+    Label,
     Labels,
     Seed,
     describe_error,
@@ -76,7 +80,26 @@ class Columns(Section):
     text: Annotated[list[str | int], PlainValidator(_checked_columns)]  # joined where several
 
 
-class Prepare(Section):
+class Form(Section):
+    """How a file of messages is to be read; null: as it looks."""
+
+    columns: Columns | None = None
+    encoding: Annotated[str, Field(max_length=100)] | None = None
+    delimiter: Annotated[str, Field(max_length=10)] | None = None
+    quoting: Literal["none", "default"] | None = None
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_a_text_encoding(cls, encoding: str | None) -> str | None:
+        return None if encoding is None else text_encoding(encoding)
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_one_character(cls, delimiter: str | None) -> str | None:
+        return None if delimiter is None else one_character(delimiter)
+
+
+class Prepare(Form):
     path: Source
     columns: Columns | None
     encoding: Annotated[str, Field(max_length=100)] | None
@@ -91,16 +114,6 @@ class Prepare(Section):
     train: Share
     validation: Share
     seed: Seed
-
-    @field_validator("encoding")
-    @classmethod
-    def _is_a_text_encoding(cls, encoding: str | None) -> str | None:
-        return None if encoding is None else text_encoding(encoding)
-
-    @field_validator("delimiter")
-    @classmethod
-    def _is_one_character(cls, delimiter: str | None) -> str | None:
-        return None if delimiter is None else one_character(delimiter)
 
     @field_validator("labels", mode="before")
     @classmethod
@@ -136,6 +149,7 @@ class Classifier(Section):
     position: Position
     max_length: Annotated[int, Field(ge=1, le=2**20)] | Literal["context"] | None
     causal: bool
+    fold: Folds | None
     init: Literal["pretrained", "random"]
     init_seed: Seed
 
@@ -216,6 +230,31 @@ class Robustness(Section):
     seed: Seed
 
 
+class External(Form):
+    """Further labelled messages, on which nothing is trained."""
+
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,39}$")]
+    path: Source | None = None
+    url: Source | None = None
+    sha256: Digest | None = None  # of the file at path or url
+    member: Annotated[str, Field(min_length=1, max_length=250)] | None = None
+    map: dict[Label, Label] = {}
+
+    @model_validator(mode="after")
+    def _comes_from_one_place(self) -> External:
+        if (self.path is None) == (self.url is None):
+            raise ValueError(f"{self.name}: either a path or a url")
+        if self.url and self.sha256 is None:
+            raise ValueError(f"{self.name}: a url needs the sha256 of what it serves")
+        return self
+
+
+def _names_differ(files: list[External]) -> list[External]:
+    if len({file.name for file in files}) < len(files):
+        raise ValueError("two of them have the same name")
+    return files
+
+
 class Explain(Section):
     mistakes: Count
     tokens: Count
@@ -255,6 +294,7 @@ class Params(Section):
     baseline: Baseline
     calibrate: Calibrate
     robustness: Robustness
+    external: Annotated[list[External], Field(max_length=100), AfterValidator(_names_differ)]
     explain: Explain
     learning_curve: LearningCurve
     cross_validate: CrossValidate

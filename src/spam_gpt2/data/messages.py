@@ -29,10 +29,14 @@ def read_messages(
     columns: Columns | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    section: str = "prepare",
 ) -> pd.DataFrame:
     """Messages of a file of labels and texts, one a row; no row is dropped in silence.
 
     See `prepare` in params.yaml for what the choices mean. What is guessed is said.
+
+    Args:
+        section: of params.yaml, which holds these choices, for the advice in errors.
 
     Returns: columns line (of the file, from 1; of Parquet, the row), label, text.
 
@@ -41,18 +45,20 @@ def read_messages(
     """
     if not path.is_file():
         raise InputError(
-            f"{path}: no such file; set prepare.path to your messages, or run `dvc repro`, which "
-            "fetches the collection"
+            f"{path}: no such file; set {section}.path to your messages"
+            + ", or run `dvc repro`, which fetches the collection" * (section == "prepare")
         )
-    form = Form(encoding, delimiter, quoting)
+    form = Form(
+        encoding, delimiter, quoting, option=lambda name, value: f"set {section}.{name}: {value}"
+    )
     with path.open("rb") as file:
         table = open_table(file, path, form)
-        reading = _Reading(path, form, table, columns)
+        reading = _Reading(path, form, table, columns, section)
         messages = reading.run()
     if encoding and not codecs.lookup(encoding).name.startswith("utf") and _is_utf8(path):
         warn(
             f"{path}: this is UTF-8, whose characters beyond ASCII {encoding} takes for others; "
-            "set prepare.encoding: null"
+            f"set {section}.encoding: null"
         )
     return messages
 
@@ -60,8 +66,11 @@ def read_messages(
 class _Reading:
     """One pass over a file's rows: messages, problems, and how many fields each row has."""
 
-    def __init__(self, path: Path, form: Form, table: Table, columns: Columns | None) -> None:
+    def __init__(
+        self, path: Path, form: Form, table: Table, columns: Columns | None, section: str
+    ) -> None:
         self.path, self.form, self.table, self.columns = path, form, table, columns
+        self.section = section
         self.layout: Layout | None = None
         self.first: list[str] = []
         self.lines: list[int] = []
@@ -107,7 +116,7 @@ class _Reading:
                 self.layout = usual_layout(first, has_names)
         except ValueError as error:
             advice = self._delimiter_advice()
-            hint = f"; {advice}" if advice else "; see prepare.columns"
+            hint = f"; {advice}" if advice else f"; see {self.section}.columns"
             raise InputError(f"{self.path}: {error}{hint}") from None
         if self.layout is None and has_names:
             raise self._unknown_columns(len(first))
@@ -160,8 +169,9 @@ class _Reading:
         advice = self._delimiter_advice() if 1 in (width, len(self.first)) else None
         advice = advice or self._quoting_advice()
         if advice is None and width == 1:
-            advice = "expected a label and a text a line; see prepare.delimiter"
-        advice = advice or "name two of them in prepare.columns: {label: …, text: …}"
+            advice = f"expected a label and a text a line; see {self.section}.delimiter"
+        columns = f"{self.section}.columns: {{label: …, text: …}}"
+        advice = advice or f"name two of them in {columns}"
         count = f"{width} column{'s' * (width > 1)}"
         at = "" if len(self.first) == width else f" in most lines, {len(self.first)} in the first"
         return InputError(f"{self.path}: {count}{at}: {listed(self.first)}; {advice}")
@@ -174,7 +184,7 @@ class _Reading:
 
     def _quoting_advice(self) -> str | None:
         if self.has_quotes and self.table.quoting == "none":
-            return "quotes seem to enclose fields: set prepare.quoting: default"
+            return f"quotes seem to enclose fields: {self.form.option('quoting', 'default')}"
         return None
 
     def _tab_advice(self) -> str | None:
@@ -195,7 +205,7 @@ class _Reading:
         if self.stripped:
             say(f"{self.path}: blanks around the label are left out in {self.stripped} lines")
         if self.table.quoting == "none":
-            _warn_of_quotes(self.path, self.texts)
+            _warn_of_quotes(self.path, self.texts, self.form)
 
 
 def _wrong_message(label: str, text: str) -> str | None:
@@ -210,14 +220,14 @@ def _wrong_message(label: str, text: str) -> str | None:
     return None
 
 
-def _warn_of_quotes(path: Path, texts: list[str]) -> None:
+def _warn_of_quotes(path: Path, texts: list[str], form: Form) -> None:
     """Under `none`, texts as a program writes them that quotes only where it must."""
     enclosed = [text[1:-1] for text in texts if len(text) > 1 and text[0] == text[-1] == '"']
     quoted = sum('""' in t and '"' not in t.replace('""', "") for t in enclosed)
     if quoted > 1 or 2 * len(enclosed) > len(texts):
         warn(
             f"{path}: {max(quoted, len(enclosed))} texts look quoted, and their quote marks are "
-            "read as characters; if a program wrote them, set prepare.quoting: default"
+            f"read as characters; if a program wrote them, {form.option('quoting', 'default')}"
         )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
 
 from spam_gpt2.common.files import InputError
+from spam_gpt2.common.folding import Fold
 from spam_gpt2.common.params import Baseline, Finetune
 from spam_gpt2.evaluation.baseline import fit_baseline
 from spam_gpt2.evaluation.predictions import label_ids
@@ -67,8 +70,12 @@ def gpt2_accuracy(
 
 
 def baseline_accuracy(
-    train: pd.DataFrame, test: pd.DataFrame, labels: list[str], settings: Baseline
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    labels: list[str],
+    settings: Baseline,
+    folds: Sequence[Fold] = (),
 ) -> float:
     """Test accuracy of the baseline, trained on messages (label, text)."""
-    model = fit_baseline(train["text"], label_ids(train, labels), settings)
+    model = fit_baseline(train["text"], label_ids(train, labels), settings, folds)
     return float((model.predict(test["text"]) == label_ids(test, labels)).mean())

@@ -27,7 +27,7 @@ def perturb(
     """The texts in every writing, by its name; the first is as they are.
 
     Args:
-        word_share: of the words, those that are spaced out.
+        word_share: of the words, those that are spaced out, or that get characters of no width.
         letter_share: of the letters and digits that have a look-alike, those that are replaced.
         seed: draws them, for each writing on its own.
     """
@@ -37,6 +37,7 @@ def perturb(
         "upper_case": lambda text, _: text.upper(),
         "other_digits": replace_digits,
         "spaced_words": partial(space_words, share=word_share),
+        "zero_width": partial(space_words, share=word_share, space="\u200b"),
         "single_spaces": lambda text, _: re.sub(" {2,}", " ", text),
         "look_alikes": partial(replace_look_alikes, share=letter_share),
     }
@@ -52,9 +53,9 @@ def replace_digits(text: str, random: np.random.Generator) -> str:
     return re.sub("[0-9]", lambda m: str((int(m[0]) + random.integers(1, 10)) % 10), text)
 
 
-def space_words(text: str, random: np.random.Generator, *, share: float) -> str:
+def space_words(text: str, random: np.random.Generator, *, share: float, space: str = " ") -> str:
     """Some words with a space between their letters: `free` is `f r e e`."""
-    return WORD.sub(lambda m: " ".join(m[0]) if random.random() < share else m[0], text)
+    return WORD.sub(lambda m: space.join(m[0]) if random.random() < share else m[0], text)
 
 
 def replace_look_alikes(text: str, random: np.random.Generator, *, share: float) -> str:

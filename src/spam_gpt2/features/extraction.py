@@ -9,6 +9,7 @@ from typing import Any
 import tiktoken
 import torch
 
+from spam_gpt2.common.folding import fold_texts
 from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.data.messages import read_split
@@ -54,9 +55,8 @@ class Extraction:
     def run(self, split_path: Path) -> Features:
         """Features of one split."""
         split = read_split(split_path)
-        messages = encode_messages(
-            self.tokenizer, split["text"].tolist(), self.plan.max_length, pad=self.plan.pad
-        )
+        texts = fold_texts(split["text"], self.plan.fold)
+        messages = encode_messages(self.tokenizer, texts, self.plan.max_length, pad=self.plan.pad)
         ids = [self.labels.index(label) for label in split["label"]]
         labels = torch.tensor(ids, dtype=torch.int64)  # also where there are none
         return extract_features(

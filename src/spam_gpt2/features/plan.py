@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from spam_gpt2.common.files import InputError, write_json
+from spam_gpt2.common.folding import Folds
 from spam_gpt2.common.params import Params, Position, fitting_blocks
 from spam_gpt2.common.validation import STRICT, Seed, read_checked
 from spam_gpt2.gpt2.config import GPT2Config
@@ -30,6 +31,7 @@ class Plan:
     init: Literal["pretrained", "random"]
     init_seed: Seed | None  # null: the weights are not random
     position: Position | None  # which output decides; null where the features do not depend on it
+    fold: Folds = field(default_factory=list)  # what is undone in a text before it is tokenised
 
 
 def make_plan(params: Params, n_layer: int, n_ctx: int, longest: Callable[[], int]) -> Plan:
@@ -52,6 +54,7 @@ def make_plan(params: Params, n_layer: int, n_ctx: int, longest: Callable[[], in
         init=chosen.init,
         init_seed=chosen.init_seed if chosen.init == "random" else None,
         position=chosen.position if cut == n_layer else None,
+        fold=chosen.fold or [],
     )
 
 

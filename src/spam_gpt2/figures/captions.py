@@ -26,6 +26,8 @@ CAPTIONS = {
     "thin marks show how far a single fold can be off.",
     "robustness/robustness": "A bar that is shorter than the one on top shows what this way of "
     "writing costs.",
+    "external/external": "Where a dot lies left of the same one on our own test, messages from "
+    "elsewhere are harder; the lines are intervals, and long ones mean few messages.",
     "explain/tokens": "The longer a bar, the more the token spoke for the class that was "
     "predicted, and wrongly so.",
     "experiments": "Where intervals overlap widely, the test set is too small to tell which "

@@ -46,7 +46,7 @@ ARTIFACTS = (
 DECISION_PATH, DECISION_TAG = DECISION_DIR / DECISION_FILE, "decision_sha256"
 # What the code behind serving.py imports; the rest of the pipeline's packages is not needed.
 REQUIREMENTS = (
-    *("mlflow-skinny", "numpy", "pandas", "pydantic", "pyyaml"),
+    *("confusable-homoglyphs", "mlflow-skinny", "numpy", "pandas", "pydantic", "pyyaml"),
     *("safetensors", "tiktoken", "torch", "tqdm"),
 )
 EXAMPLES = ("You have won a prize! Call now to claim it.", "See you at dinner tonight")
