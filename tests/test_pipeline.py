@@ -26,7 +26,7 @@ from spam_gpt2.gpt2.weights import load_tensors
 ROOT = Path(__file__).parent.parent
 COPIED = (
     "stages", "src", "dvc.yaml", "plots/dvc.yaml", "reports/dvc.yaml", "params.yaml", ".dvc/config",
-    ".dvcignore", ".gitignore",
+    ".dvcignore", ".gitignore", "data/feedback.csv",
 )  # fmt: skip
 TARGETS = ("track", "evaluate_holdout", "probe_gpt2")
 ANALYSES = tuple(
