@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from filelock import FileLock
 
 from spam_gpt2.common.files import InputError, read_csv, write_csv
-from spam_gpt2.data.campaigns import NearTwins
-from spam_gpt2.data.splits import Split
+
+if TYPE_CHECKING:  # scipy and what finds near-twins are nothing that the page needs
+    from spam_gpt2.data.campaigns import NearTwins
+    from spam_gpt2.data.splits import Split
 
 FEEDBACK_PATH = Path("data/feedback.csv")
 COLUMNS = ["text", "label", "time"]
