@@ -6,6 +6,7 @@ from spam_gpt2.common.console import run_stage, say, warn
 from spam_gpt2.common.files import InputError, write_csv, write_json
 from spam_gpt2.common.params import load_params
 from spam_gpt2.data.campaigns import AUDITED, audit, campaigns_table, find_near_twins
+from spam_gpt2.data.feedback import corrections, told, with_feedback
 from spam_gpt2.data.label_checks import check_labels
 from spam_gpt2.data.messages import read_messages, write_split
 from spam_gpt2.data.splits import describe, split_messages
@@ -31,20 +32,32 @@ def main() -> None:
     choices = params.model_dump(
         include={"duplicates", "balance", "stratify", "order", "train", "validation", "seed"}
     )
-    twins = find_near_twins(messages["text"], min(AUDITED[0], params.campaign_similarity))
+    least = min(AUDITED[0], params.campaign_similarity)
+    twins = find_near_twins(messages["text"], least)
     campaigns = twins.at(params.campaign_similarity).campaigns()
     try:
         split = split_messages(messages, campaigns=campaigns, **choices)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
+    feedback = corrections(params.feedback, labels, int(messages["line"].max()) + 1)
+    everything, counted = pd.concat([messages, feedback], ignore_index=True), {}
+    if len(feedback):  # found again with them: so far, they could not move a message
+        twins = find_near_twins(everything["text"], least)
+        near = twins.at(params.campaign_similarity)
+        campaigns = near.campaigns()
+        rule = near if params.duplicates == "campaign" else None
+        split, counted = with_feedback(split, feedback, rule, everything["line"])
     for name, frame in split.frames().items():
         write_split(PREPARED_DIR / f"{name}.csv", frame)
     write_json(PREPARED_DIR / "labels.json", labels)
-    positions = pd.Series(range(len(messages)), index=messages["line"])
+    positions = pd.Series(range(len(everything)), index=everything["line"])
     members = {name: positions[frame["line"]].to_numpy() for name, frame in split.frames().items()}
     described = describe(messages, split, labels)
     described["near_twins"] = audit(twins, members, params.campaign_similarity)
-    write_csv(CAMPAIGNS_PATH, campaigns_table(messages, campaigns, members))
+    if counted:
+        described["feedback"] = counted
+        say(told(counted))
+    write_csv(CAMPAIGNS_PATH, campaigns_table(everything, campaigns, members))
     write_json(METRICS_PATH, described)
     tell(described["texts_with_several_labels"], len(messages), len(split.holdout))
 

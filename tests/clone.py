@@ -21,7 +21,7 @@ from spam_gpt2.gpt2.tf_checkpoint import OPENAI_FILES
 
 COPIED = (
     "stages", "src", "dvc.yaml", "plots/dvc.yaml", "reports/dvc.yaml", "params.yaml", ".dvc/config",
-    ".dvc/plots", ".dvcignore", ".gitignore",
+    ".dvc/plots", ".dvcignore", ".gitignore", "data/feedback.csv",
 )  # fmt: skip
 TARGETS = ("track", "evaluate_holdout", "probe_gpt2")
 WORDS = {

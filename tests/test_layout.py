@@ -24,10 +24,16 @@ ORDER = (
     "figures",
     "evaluation",
     "tracking",
+    "app",
     "experiments",
     "reporting",
 )
-APART = {("gpt2", "data"), ("classifier", "data"), ("reporting", "experiments")}
+APART = {
+    ("gpt2", "data"),
+    ("classifier", "data"),
+    ("reporting", "experiments"),
+    ("app", "tracking"),
+}
 
 MODULES = sorted(PACKAGE_DIR.glob("*/*.py"))
 

@@ -29,7 +29,11 @@ def end_in_one_line(number: int, frame: object) -> None:
 # imported may catch a KeyboardInterrupt or dress it up. `one_line_errors` takes over from here, and
 # collects garbage again.
 _script = os.path.abspath(sys.argv[0]) if sys.argv else ""  # noqa: PTH100, pathlib takes time
-_is_ours = sys.argv[:1] == ["-m"] or os.path.basename(os.path.dirname(_script)) == "stages"  # noqa: PTH119, PTH120
+_is_ours = (
+    sys.argv[:1] == ["-m"]
+    or os.path.basename(_script) == "spam-gpt2"  # noqa: PTH119
+    or os.path.basename(os.path.dirname(_script)) == "stages"  # noqa: PTH119, PTH120
+)
 if _is_ours:
     gc.disable()  # imports leave nothing to collect, and looking takes a tenth of their time
 if _is_ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:

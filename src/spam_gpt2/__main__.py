@@ -16,16 +16,17 @@ from typing import BinaryIO, TextIO, TypeVar
 from spam_gpt2.classifier.decision import DECISION_DIR, DECISION_FILE, REMEDY
 from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 from spam_gpt2.common.console import one_line_errors, progress, say
-from spam_gpt2.common.csv_injection import guard, unguard
+from spam_gpt2.common.csv_injection import guard
 from spam_gpt2.common.files import InputError, whole_file
 from spam_gpt2.common.params import one_character, text_encoding
 from spam_gpt2.common.text import one_line, visible
-from spam_gpt2.data.columns import Layout, text_layout
 from spam_gpt2.data.encodings import DecodingError, likely_encoding, text_lines
-from spam_gpt2.data.table import DELIMITERS, Form, RowError, Table, delimiter_advice, open_table
+from spam_gpt2.data.rows import text_rows
+from spam_gpt2.data.table import Form
 
 T = TypeVar("T")
-DESCRIPTION = "Classify messages with the model that `dvc repro` trained."
+DESCRIPTION = """Classify messages with the model that `dvc repro` trained.
+`python -m spam_gpt2 app` opens a page for it."""
 EPILOG = """\
 Without TEXT and --csv, every line of standard input is a message. One message given as TEXT prints
 its label and probability; all else is CSV on standard output or in --output. A column `label` that
@@ -104,6 +105,10 @@ def _checked(check: Callable[[str], T]) -> Callable[[str], T]:
 
 def main() -> None:
     """Parse the command line, classify, and turn errors of the input into one line."""
+    if sys.argv[1:2] == ["app"]:  # a message of this one word stands behind `--`
+        from spam_gpt2.app.__main__ import main as open_page
+
+        return open_page(sys.argv[2:])
     args = parser().parse_args()
     if args.text and args.csv:
         parser().error("give TEXT or --csv, not both")
@@ -171,7 +176,8 @@ def _classify(args: argparse.Namespace, predictor: Predictor, out: TextIO) -> No
     with progress(unit="message") as bar:
         if args.csv:
             with args.csv.open("rb") as file:
-                rows = _table_rows(file, args)
+                form = Form(args.encoding, args.delimiter, args.quoting, ",", _option)
+                rows = text_rows(file, args.csv, form, args.column)
                 _write(next(rows), rows, predictor, out, bar.update)
         else:
             texts = args.text or _messages(sys.stdin.buffer, args.encoding)
@@ -227,50 +233,6 @@ def _messages(file: BinaryIO, encoding: str | None) -> Iterator[str]:
 
 def _option(name: str, value: str) -> str:
     return f"leave out --{name}" if value == "null" else f"give --{name} {value}"
-
-
-def _table_rows(file: BinaryIO, args: argparse.Namespace) -> Iterator:
-    """The header, then each row with its text. Raises InputError with the line it stumbles over."""
-    path, form = args.csv, Form(args.encoding, args.delimiter, args.quoting, ",", _option)
-    table = open_table(file, path, form)
-    try:
-        header = table.names or next((row for _, row in table.rows), None)
-        if header is None:
-            raise InputError(f"{path}: empty; expected a line with the columns' names")
-        as_it_was = unguard if table.delimiter else str  # only CSV is guarded
-        header = list(map(as_it_was, header))
-        layout = _layout(header, args.column, table, path, form)
-        yield header
-        empty = None  # the first of the lines that hold nothing; at the end they do not matter
-        for line, row in table.rows:
-            if not row:
-                empty = empty or line
-                continue
-            if empty or not layout.fits(len(row)):
-                found = 0 if empty else len(row)
-                raise RowError(empty or line, f"{found} fields where {len(header)} are expected")
-            row = list(map(as_it_was, row))
-            filled = row + [""] * (len(header) - len(row))
-            yield filled, layout.text_of(row, table.delimiter or ",")
-    except RowError as error:
-        raise InputError(f"{path}: {error}") from None
-
-
-def _layout(header: list[str], column: str | None, table: Table, path: Path, form: Form) -> Layout:
-    """Which column holds the text, said when it is a guess."""
-    try:
-        layout = text_layout(header, column)
-    except ValueError as error:
-        advice = "name the text's column with --column"
-        if table.delimiter:
-            line = table.delimiter.join(header)
-            other = delimiter_advice(line, table.delimiter, form)
-            advice += f"; {other or DELIMITERS.get(table.delimiter, 'the delimiter')}"
-            advice += "" if other else " must stand between columns"
-        raise InputError(f"{path}: {error}; {advice}") from None
-    if layout.news:
-        say(f"{path}: {layout.news}")
-    return layout
 
 
 @contextmanager

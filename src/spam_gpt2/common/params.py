@@ -101,6 +101,7 @@ class Form(Section):
 
 class Prepare(Form):
     path: Source
+    feedback: Literal["data/feedback.csv"] | None  # the file that `deps` in dvc.yaml names
     columns: Columns | None
     encoding: Annotated[str, Field(max_length=100)] | None
     delimiter: Annotated[str, Field(max_length=10)] | None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import os
-import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from spam_gpt2.common.files import InputError, read_json, sha256_of
 from spam_gpt2.common.params import Params, load_params
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import visible
+from spam_gpt2.common.web import HOST, check_port
 from spam_gpt2.data.messages import read_split
 from spam_gpt2.data.splits import SPLITS
 from spam_gpt2.evaluation.metrics import classification_metrics
@@ -53,7 +53,6 @@ EXAMPLES = ("You have won a prize! Call now to claim it.", "See you at dinner to
 FIGURES = ("accuracy", "loss")
 TOLERANCE = 1e-4  # of a figure: batches of other sizes round differently
 PORT, UI_PORT = 5001, 5000
-HOST = "127.0.0.1"  # whatever MLFLOW_HOST says: who opens a port to others says so
 ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # one a file, of little use
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "300",  # seconds; weights take longer than what `track` sends
@@ -141,6 +140,7 @@ def serve(params: Params, name: str, port: int, host: str = HOST) -> None:
     from spam_gpt2.tracking.server import run_server
 
     say(f"{name}: version {champion} at http://{host}:{port}/invocations; stop with Ctrl-C")
+    say(f"It stays with version {champion} when {ALIAS} moves: start again to take the new one.")
     with store_errors():
         run_server(f"models:/{name}/{champion}", host, port)
 
@@ -151,20 +151,6 @@ def show_runs(port: int, host: str) -> None:
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", "sqlite:///mlflow.db"]
     command += ["--host", host, "--port", str(port)]
     os.execve(sys.executable, command, os.environ)
-
-
-def check_port(port: int, host: str, other: str) -> None:
-    """Refuse a port that cannot be listened on, in one line where the server has a traceback."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((address[0], port, *address[2:]))
-    except socket.gaierror as error:
-        raise InputError(f"--host {host}: {error.strerror}") from None
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"port {port}: {reason}; choose another, as in `{other}`") from None
 
 
 def check_result(gpt2: Mapping[str, Any]) -> list[str]:

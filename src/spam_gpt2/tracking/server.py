@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
+from spam_gpt2.common.web import (
+    Receive,
+    Refusal,
+    Scope,
+    Send,
+    headers_of,
+    read_body,
+    replaying,
+)
+
 LARGEST_BODY = 10_000_000  # bytes: some 50,000 messages
+HINT = "send fewer messages each"
 DEEPEST = 20  # levels of JSON; MLflow's formats have three
-BODY_SECONDS = 60
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class Refusal(Exception):  # noqa: N818 - an answer to the client, not an error of ours
-    """A status, and the reason as the client gets it."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status, self.reason = status, reason
 
 
 def run_server(model_uri: str, host: str, port: int) -> None:
@@ -42,9 +39,9 @@ def guarded(app: Any) -> Any:
             return await app(scope, receive, send)
         messages: list[dict[str, Any]] = []
         try:
-            headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+            headers = headers_of(scope)
             check_site(scope["method"], headers)
-            body = await read_body(headers, receive)
+            body = await read_body(headers, receive, LARGEST_BODY, HINT)
             if nests_too_deep(body):
                 raise Refusal(400, f"JSON of more than {DEEPEST} levels")
             await app(scope, replaying(body, receive), collect(messages))
@@ -72,26 +69,6 @@ def check_site(method: str, headers: dict[str, str]) -> None:
         raise Refusal(403, "cross-origin; see MLFLOW_SERVER_CORS_ALLOWED_ORIGINS")
 
 
-async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
-    """The whole body, up to the limit. Raises: Refusal."""
-    too_large = Refusal(413, f"at most {LARGEST_BODY:,} bytes a request; send fewer messages each")
-    length = headers.get("content-length", "0")
-    if length.isascii() and length.isdigit() and (len(length) > 18 or int(length) > LARGEST_BODY):
-        raise too_large
-    body, more = bytearray(), True
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while more:
-                message = await receive()
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
-                if len(body) > LARGEST_BODY:
-                    raise too_large
-    except TimeoutError:
-        raise Refusal(408, f"not whole in {BODY_SECONDS} s") from None
-    return bytes(body)
-
-
 def nests_too_deep(body: bytes) -> bool:
     """Whether JSON has more levels than DEEPEST; what is no JSON is MLflow's to judge."""
     try:
@@ -106,16 +83,6 @@ def nests_too_deep(body: bytes) -> bool:
         ]
         level = [value for values in inner for value in values]
     return bool(level)
-
-
-def replaying(body: bytes, receive: Receive) -> Receive:
-    """Hand on a body that was read already."""
-    first = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> dict[str, Any]:
-        return first.pop() if first else await receive()
-
-    return replay
 
 
 def collect(messages: list[dict[str, Any]]) -> Send:
