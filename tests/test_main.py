@@ -317,7 +317,10 @@ def test_a_column_without_a_file_is_refused(run: Run) -> None:
 def test_before_the_pipeline_has_run_one_line_says_so(run: Run, project: Path) -> None:
     for path in (project / CLASSIFIER_DIR).iterdir():
         path.unlink()
-    expected = "models/classifier/classifier.json: no such file; `dvc repro` makes it"
+    expected = (
+        "models/classifier: no trained classifier; `dvc repro` makes it in the project's folder, "
+        "which --project names from elsewhere"
+    )
     assert refused(run("ok")) == expected
     assert refused(run("ok", "--output", "labels.csv")) == expected
     assert not (project / "labels.csv").exists()
@@ -434,7 +437,7 @@ def test_help_tells_what_the_readme_tells(run: Run) -> None:
     assert options
     assert all(option in told for option in options)
     assert "(text)" in told  # the default column
-    assert "(models/classifier)" in told
+    assert "(models/classifier in --project)" in told
     assert "`label` follows the saved decision" in told
     assert "Without a saved decision it is the most probable label." in told
 
@@ -669,3 +672,14 @@ def test_a_disguised_message_is_answered_as_the_plain_one_where_the_classifier_f
     rows = list(csv.reader(io.StringIO(run("--csv", "in.csv").out)))
     assert rows[1][0] == disguised  # the text is given back as it came
     assert rows[1][1:] == rows[2][1:]
+
+
+@pytest.mark.parametrize("by", ["project", "classifier"])
+def test_it_answers_from_another_folder(
+    project: Path, run: Run, tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch, by: str,
+) -> None:  # fmt: skip
+    here = run("Ok, see you at six")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    named = project if by == "project" else project / CLASSIFIER_DIR
+    assert run(f"--{by}", named, "Ok, see you at six") == here

@@ -13,6 +13,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar
 
+from spam_gpt2.classifier.artifacts import CARD_FILE
 from spam_gpt2.classifier.decision import DECISION_DIR, DECISION_FILE, REMEDY
 from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 from spam_gpt2.common.console import one_line_errors, progress, say
@@ -60,12 +61,16 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     it.add_argument("--output", type=Path, metavar="FILE", help="write the CSV there")
     it.add_argument(
-        "--classifier", type=Path, default=CLASSIFIER_DIR, metavar="DIR",
-        help="folder of the trained classifier (%(default)s)",
+        "--project", type=Path, default=Path(), metavar="DIR",
+        help="folder in which `dvc repro` ran (the present one)",
     )  # fmt: skip
     it.add_argument(
-        "--weights", type=Path, default=WEIGHTS_DIR, metavar="DIR",
-        help="folder of the converted GPT-2 weights (%(default)s)",
+        "--classifier", type=Path, metavar="DIR",
+        help=f"folder of the trained classifier ({CLASSIFIER_DIR} in --project)",
+    )  # fmt: skip
+    it.add_argument(
+        "--weights", type=Path, metavar="DIR",
+        help=f"folder of the converted GPT-2 weights (`{WEIGHTS_DIR.name}`, beside --classifier)",
     )  # fmt: skip
     it.add_argument(
         "--decision", type=Path, metavar="DIR",
@@ -156,11 +161,18 @@ def run(args: argparse.Namespace) -> None:
 
 def _predictor(args: argparse.Namespace) -> Predictor:
     """The classifier with its saved decision, or with what the options put in its place."""
-    decision_dir = args.decision or args.classifier.parent / DECISION_DIR.name
+    folder = args.classifier or args.project / CLASSIFIER_DIR
+    if not (folder / CARD_FILE).exists():
+        raise InputError(
+            f"{folder}: no trained classifier; `dvc repro` makes it in the project's folder, "
+            "which --project names from elsewhere"
+        )
+    decision_dir = args.decision or folder.parent / DECISION_DIR.name
     if args.decision and not args.argmax and not (args.decision / DECISION_FILE).exists():
         raise InputError(f"{args.decision / DECISION_FILE}: no such file; {REMEDY} makes it")
+    weights_dir = args.weights or folder.parent / WEIGHTS_DIR.name
     predictor = Predictor.load(
-        args.classifier, args.weights, decision_dir=None if args.argmax else decision_dir
+        folder, weights_dir, decision_dir=None if args.argmax else decision_dir
     )
     if args.threshold is None:
         return predictor

@@ -206,3 +206,9 @@ def test_a_card_from_before_there_were_folds_has_none(tmp_path: Path, tiny_gpt2:
     card_path.write_text(json.dumps(card | {"fold": ["accents"]}))
     with pytest.raises(InputError, match=r"fold\.0: must be 'characters', 'spacing' or 'case'"):
         Predictor.load(tmp_path / CLASSIFIER_DIR, tmp_path / WEIGHTS_DIR)
+
+
+def test_a_text_by_itself_is_not_read_letter_by_letter(tmp_path: Path, tiny_gpt2: GPT2) -> None:
+    _, predictor = trained(tmp_path, tiny_gpt2)
+    with pytest.raises(TypeError, match=r"expected a list of texts, not one: predict\(\['abc'\]\)"):
+        predictor.predict("abc")

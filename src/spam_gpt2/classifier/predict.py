@@ -74,7 +74,15 @@ class Predictor:
         return cls(classifier, tokenizer, card, saved or as_trained(card.labels))
 
     def predict(self, texts: Iterable[str]) -> Iterator[Prediction]:
-        """A prediction for each text, in order; reads no more than a chunk ahead."""
+        """A prediction for each text, in order; reads no more than a chunk ahead.
+
+        Raises: TypeError for a text by itself, which would be read letter by letter.
+        """
+        if isinstance(texts, str):
+            raise TypeError(f"expected a list of texts, not one: predict([{texts[:20]!r}])")
+        return self._predict(texts)
+
+    def _predict(self, texts: Iterable[str]) -> Iterator[Prediction]:
         remaining = iter(texts)
         while chunk := list(islice(remaining, CHUNK)):
             yield from self._predict_chunk(chunk)
