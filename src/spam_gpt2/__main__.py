@@ -13,7 +13,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar
 
-from spam_gpt2.classifier.decision import DECISION_DIR, DECISION_FILE, REMEDY
+from spam_gpt2.classifier.decision import DECISION_DIR, DECISION_FILE, REMEDY, OtherClassifierError
 from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 from spam_gpt2.common.console import one_line_errors, progress, say
 from spam_gpt2.common.csv_injection import guard, unguard
@@ -151,12 +151,15 @@ def run(args: argparse.Namespace) -> None:
 
 def _predictor(args: argparse.Namespace) -> Predictor:
     """The classifier with its saved decision, or with what the options put in its place."""
+    if args.argmax:
+        return Predictor.load(args.classifier, args.weights)
     decision_dir = args.decision or args.classifier.parent / DECISION_DIR.name
-    if args.decision and not args.argmax and not (args.decision / DECISION_FILE).exists():
+    if args.decision and not (args.decision / DECISION_FILE).exists():
         raise InputError(f"{args.decision / DECISION_FILE}: no such file; {REMEDY} makes it")
-    predictor = Predictor.load(
-        args.classifier, args.weights, decision_dir=None if args.argmax else decision_dir
-    )
+    try:
+        predictor = Predictor.load(args.classifier, args.weights, decision_dir=decision_dir)
+    except OtherClassifierError as error:
+        raise InputError(f"{error}, or give --argmax") from None
     if args.threshold is None:
         return predictor
     try:
