@@ -382,7 +382,7 @@ def test_a_decision_of_another_classifier_is_refused_and_argmax_reads_none(
     save_decision_for(card_path, folder, ["ham", "spam"], card_sha256="0" * 64)
     expected = (
         "other/decision.json: chosen for another classifier than the one in models/classifier; run "
-        "`dvc repro reports/dvc.yaml:calibrate`"
+        "`dvc repro reports/dvc.yaml:calibrate`, or give --argmax"
     )
     assert run("ok").code == 0  # it lies elsewhere
     assert refused(run("ok", "--decision", "other")) == expected

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar
 
 from spam_gpt2.classifier.artifacts import CARD_FILE
-from spam_gpt2.classifier.decision import DECISION_DIR, DECISION_FILE, REMEDY
+from spam_gpt2.classifier.decision import DECISION_DIR, DECISION_FILE, REMEDY, OtherClassifierError
 from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 from spam_gpt2.common.console import one_line_errors, progress, say
 from spam_gpt2.common.csv_injection import guard
@@ -167,13 +167,16 @@ def _predictor(args: argparse.Namespace) -> Predictor:
             f"{folder}: no trained classifier; `dvc repro` makes it in the project's folder, "
             "which --project names from elsewhere"
         )
-    decision_dir = args.decision or folder.parent / DECISION_DIR.name
-    if args.decision and not args.argmax and not (args.decision / DECISION_FILE).exists():
-        raise InputError(f"{args.decision / DECISION_FILE}: no such file; {REMEDY} makes it")
     weights_dir = args.weights or folder.parent / WEIGHTS_DIR.name
-    predictor = Predictor.load(
-        folder, weights_dir, decision_dir=None if args.argmax else decision_dir
-    )
+    if args.argmax:
+        return Predictor.load(folder, weights_dir)
+    decision_dir = args.decision or folder.parent / DECISION_DIR.name
+    if args.decision and not (args.decision / DECISION_FILE).exists():
+        raise InputError(f"{args.decision / DECISION_FILE}: no such file; {REMEDY} makes it")
+    try:
+        predictor = Predictor.load(folder, weights_dir, decision_dir=decision_dir)
+    except OtherClassifierError as error:
+        raise InputError(f"{error}, or give --argmax") from None
     if args.threshold is None:
         return predictor
     try:

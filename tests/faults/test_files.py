@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 import torch
 from conftest import MINI_DIR, TINY
+from decided import save_decision_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from trained import save_trained
 
+from spam_gpt2.classifier.decision import load_decision
 from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.common import verified
 from spam_gpt2.common.files import InputError, sha256_of, write_json
@@ -43,9 +45,15 @@ def predictor(root: Path) -> Predictor:
     return Predictor.load(root / "models/classifier", root / "models/gpt2")
 
 
+def decision(root: Path) -> object:
+    card_path = root / "models/classifier/classifier.json"
+    return load_decision(root / "models/decision", card_path, ["ham", "spam"])
+
+
 # Each JSON file and what reads it.
 READERS: dict[str, Load] = {
     "models/classifier/classifier.json": predictor,
+    "models/decision/decision.json": decision,
     "models/gpt2/config.json": lambda root: read_config(root / "models/gpt2"),
     "models/checkpoint/hparams.json": lambda root: read_hparams(root / "models/checkpoint"),
     "models/checkpoint.json": lambda root: find_checkpoint(root / "models/checkpoint.json"),
@@ -63,6 +71,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What a pipeline leaves, with a tiny model; the working folder, as plans have it."""
     folder = tmp_path_factory.mktemp("strangers")
     save_trained(folder, random_gpt2(TINY, 1))
+    card_path, labels = folder / "models/classifier/classifier.json", ["ham", "spam"]
+    save_decision_for(card_path, folder / "models/decision", labels)
     write_json(folder / "models/checkpoint/hparams.json", vars(TINY))
     digests = dict.fromkeys(OPENAI_FILES, "0" * 64)
     write_json(folder / "models/checkpoint.json", {"name": "tiny", "sha256": digests})

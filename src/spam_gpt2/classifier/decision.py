@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from math import isclose
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,10 @@ UNSURE, UNSURE_CLASS = "unsure", -1  # the label of a message for a person, and 
 
 Probability = Annotated[Float, Field(ge=0, le=1)]
 Shares = Annotated[list[Annotated[Float, Field(gt=0, le=1)]], Field(min_length=2)]
+
+
+class OtherClassifierError(InputError):
+    """The decision was chosen for another classifier."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,10 @@ class ChosenOn:
 
     __pydantic_config__ = STRICT
 
-    split: str
+    split: Literal["validation"]
     messages: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2)]  # a class
     sha256: Digest  # of the file of predictions
-    rule: str
+    rule: Annotated[str, Field(max_length=200)]
 
 
 @dataclass(frozen=True)
@@ -133,5 +137,5 @@ def load_decision(decision_dir: Path, card_path: Path, labels: list[str]) -> Sav
     decision = read_checked(path, SavedDecision, what, f"; run {REMEDY}")
     if decision.card_sha256 != sha256_of(card_path) or decision.labels != labels:
         other = f"chosen for another classifier than the one in {card_path.parent}"
-        raise InputError(f"{path}: {other}; run {REMEDY}")
+        raise OtherClassifierError(f"{path}: {other}; run {REMEDY}")
     return decision
