@@ -122,7 +122,11 @@ def dvc_faults(words: list[str], names: set[str]) -> list[str]:
     except (DvcParserError, SystemExit):
         return [f"dvc does not take: {' '.join(words)}"]
     named = [*(args.get("targets") or []), *(args.get("copy_paths") or [])]
-    found = [f"no stage {name}" for name in named if name not in stages() and not is_file(name)]
+    found = [
+        f"no stage {name}"
+        for name in named
+        if name.removeprefix("reports/dvc.yaml:") not in stages() and not is_file(name)
+    ]
     if overrides := args.get("set_param"):
         found += override_faults(overrides)
     revisions = [args.get("a_rev"), args.get("b_rev"), *(args.get("revisions") or [])]

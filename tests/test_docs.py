@@ -49,6 +49,7 @@ WRONG = [
     (console("dvc rerpo"), "dvc does not take"),
     (console("dvc repro --froce prepare"), "dvc does not take"),
     (console("dvc repro prepar"), "no stage prepar"),
+    (console("dvc repro reports/dvc.yaml:compar"), "no stage reports/dvc.yaml:compar"),
     (console("dvc exp run -S finetune.epoch=3"), "no finetune.epoch"),
     (console("dvc plots diff HEAD shrot"), "shrot: no such revision"),
     (console("dvc status && make rep"), "no target rep"),

@@ -31,8 +31,10 @@ COPIED = (
 TARGETS = ("track", "evaluate_holdout", "probe_gpt2")
 ANALYSES = tuple(
     f"reports/dvc.yaml:{stage}"
-    for stage in ("calibrate", "compare", "robustness", "explain", "learning_curve")
-)
+    for stage in (
+        "calibrate", "compare", "robustness", "explain", "learning_curve", "evaluate_external",
+    )
+)  # fmt: skip
 WORDS = {
     "ham": ["home", "dinner", "later", "tomorrow", "love", "meeting", "school", "bus", "ok"],
     "spam": ["free", "prize", "win", "cash", "claim", "call", "urgent", "txt", "reward"],
@@ -203,6 +205,7 @@ def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) ->
     assert found["robustness"]["gpt2"]["unchanged"]["accuracy"] == accuracy
     assert set(found["learning_curve"]["gpt2"]) == {"40", "140"}
     assert found["learning_curve"]["gpt2"]["140"]["mean"] == accuracy  # trained as in finetune
+    assert clone.json("metrics/external.json") == {"files": {}}
     mistakes = len(clone.json("reports/errors.json")["mistakes"])
     assert found["errors"]["mistakes"]["total"] >= mistakes
     baseline = clone.json("metrics/baseline.json")["test"]["accuracy"]
@@ -216,6 +219,54 @@ def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) ->
         "false_positive_rate", "intervals",
     }  # fmt: skip
     assert drawn(clone, "show")[1] == set()
+
+
+def test_messages_from_elsewhere_are_judged_by_what_was_trained_here(clone: Clone) -> None:
+    clone.repro("evaluate")
+    ours = (clone.folder / "messages.csv").read_text().splitlines()
+    copied = [row.upper().replace(",", ", ", 1) for row in ours[1:31]]
+    new = [f"HAM,see you at home for dinner {i}" for i in range(20)]
+    new += [f"Smishing,urgent free cash prize txt {i}" for i in range(12)]
+    path = clone.folder / "elsewhere.csv"
+    path.write_text("\n".join(["label,text", *copied, *new]))
+    external = {"name": "mine", "path": str(path), "sha256": sha256_of(path)}
+    values = yaml.safe_load((clone.folder / "params.yaml").read_text())
+    values["external"] = [external]
+    (clone.folder / "params.yaml").write_text(yaml.safe_dump(values))
+    stage = "reports/dvc.yaml:evaluate_external"
+    told = clone.run("dvc", "repro", stage, check=False)
+    assert "error: external.mine: label 'Smishing' (line 52) is none of ham, spam" in told
+    external["map"] = {"smishing": "spam"}
+    values["external"] = [external]
+    (clone.folder / "params.yaml").write_text(yaml.safe_dump(values))
+    clone.repro(stage)
+    [found] = clone.json("metrics/external.json")["files"].values()
+    assert (found["read"], found["messages"]) == (62, 32)
+    for model in ("gpt2", "baseline"):
+        by_label = {k: v["messages"] for k, v in found[model]["by_label"].items()}
+        assert by_label == {"ham": 20, "smishing": 12}
+        assert found[model]["accuracy"] > 0.8
+    with (clone.folder / "data/predictions/external/mine.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    right = sum(row["label"] == row["predicted"] for row in rows)
+    assert right / len(rows) == pytest.approx(found["gpt2"]["accuracy"], abs=1e-6)
+    assert (clone.folder / "plots/external/external.png").is_file()
+    assert clone.repro(stage) == []
+
+
+def test_a_text_is_folded_in_training_and_ever_after(clone: Clone) -> None:
+    clone.set(classifier__fold=["case", "characters", "spacing"])
+    ran = clone.repro("evaluate", "baseline")
+    assert {"plan_features", "extract_features", "finetune", "evaluate", "baseline"} <= {*ran}
+    folds = ["characters", "spacing", "case"]
+    assert clone.json("models/classifier/classifier.json")["fold"] == folds
+    clone.repro("reports/dvc.yaml:robustness")
+    robustness = clone.json("metrics/robustness.json")
+    assert robustness["messages_changed"]["upper_case"] > 0
+    for model in ("gpt2", "baseline"):
+        accuracy = clone.json(f"metrics/{model}.json")["test"]["accuracy"]
+        for writing in ("unchanged", "lower_case", "upper_case", "zero_width"):
+            assert robustness[model][writing]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
 
 
 def test_what_a_new_clone_lacks_is_made_though_the_lock_file_knows_it(clone: Clone) -> None:
