@@ -224,7 +224,7 @@ def test_the_analyses_are_of_the_same_weights_and_test_messages(clone: Clone) ->
 def test_messages_from_elsewhere_are_judged_by_what_was_trained_here(clone: Clone) -> None:
     clone.repro("evaluate")
     ours = (clone.folder / "messages.csv").read_text().splitlines()
-    copied = [row.upper().replace(",", ", ", 1) for row in ours[1:31]]
+    copied = [row.upper() for row in ours[1:31]]
     new = [f"HAM,see you at home for dinner {i}" for i in range(20)]
     new += [f"Smishing,urgent free cash prize txt {i}" for i in range(12)]
     path = clone.folder / "elsewhere.csv"
