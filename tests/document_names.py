@@ -29,6 +29,7 @@ MADE = (
     "dvc_plots/index.html", "sbom.json", "models/checkpoint", "origin.json", "spam.csv",
     "messages.csv", "config.json", "weights.safetensors", "classifier.safetensors",
     "classifier.json", "models/decision/decision.json", "reports/timings.tsv", ".venv/bin/activate",
+    "data/external", "Dataset_5971.csv",
 )  # fmt: skip
 ENDINGS = r"\.(py|ya?ml|json|md|csv|tsv|txt|png|html|lock|toml|safetensors|db|bpe|j2)$"
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*(_|[a-z0-9][A-Z])[A-Za-z0-9_]*")  # snake or camel case

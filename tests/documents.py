@@ -13,9 +13,12 @@ from pathlib import Path
 import yaml
 from conftest import ROOT
 from document_commands import command_faults, is_command, option_faults, shell_lines
-from document_names import imports, param_faults, span_faults, stages
+from document_names import imports, param_faults, params, span_faults, stages
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from spam_gpt2.common.files import InputError
+from spam_gpt2.common.params import check_params
 
 PARSER = MarkdownIt("commonmark").enable("table")
 HTML_LINK = re.compile(r"""(?:src|href)=["']?([^"'\s>]+)""")
@@ -92,8 +95,17 @@ def yaml_faults(block: str) -> list[str]:
         read = yaml.safe_load(block)
     except yaml.YAMLError as error:
         return [f"YAML block: {error}"]
-    if not isinstance(read, dict) or not all(isinstance(part, dict) for part in read.values()):
+    if not isinstance(read, dict) or not all(
+        isinstance(part, dict | list) for part in read.values()
+    ):
         return ["YAML block: not sections and their parameters"]
+    lists = {section: part for section, part in read.items() if isinstance(part, list)}
+    if lists:  # sections that are one, such as `external`
+        try:
+            check_params(params() | lists)
+        except InputError as error:
+            return [str(error)]
+        read = {section: part for section, part in read.items() if section not in lists}
     values = {f"{section}.{name}": v for section, part in read.items() for name, v in part.items()}
     return [fault for key, v in values.items() for fault in param_faults(key, json.dumps(v))]
 

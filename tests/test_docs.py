@@ -38,6 +38,8 @@ RIGHT = [
         'dvc exp run -S "prepare.columns={label: v1, text: [v2, v3]}" -S finetune.trainable=all'
     ),
     "```yaml\nfinetune: {epochs: 3}\n```\n",
+    "```yaml\nexternal:\n- {name: mine, path: messages.csv}\nfinetune: {epochs: 3}\n```\n",
+    console("dvc repro reports/dvc.yaml:compare"),
     "```\nprepare ── finetune\n```\n",
     "```\nsrc/spam_gpt2/  all\n  gpt2/  GPT-2\n    model.py config.py  two files\n```\n",
 ]
@@ -51,6 +53,7 @@ WRONG = [
     (console("dvc repro prepar"), "no stage prepar"),
     (console("dvc repro reports/dvc.yaml:calibrat"), "no stage reports/dvc.yaml:calibrat"),
     (console("dvc repro report/dvc.yaml:calibrate"), "no stage report/dvc.yaml:calibrate"),
+    ("```yaml\nexternal:\n- {name: mine}\n```\n", "either a path or a url"),
     (console("dvc exp run -S finetune.epoch=3"), "no finetune.epoch"),
     (console("dvc plots diff HEAD shrot"), "shrot: no such revision"),
     (console("dvc status && make rep"), "no target rep"),

@@ -27,6 +27,7 @@ ANALYSES = tuple(
         "explain",
         "learning_curve",
         "cross_validate",
+        "evaluate_external",
     )
 )
 

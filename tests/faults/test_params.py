@@ -37,8 +37,11 @@ WRONG = [
 def changed(key: str, value: Any) -> dict[str, Any]:
     """The shipped parameters with one dotted key set."""
     values = copy.deepcopy(SHIPPED)
-    section, name = key.split(".")
-    values[section][name] = value
+    section, dot, name = key.partition(".")
+    if dot:
+        values[section][name] = value
+    else:  # a section that is a list
+        values[section] = value
     return values
 
 
