@@ -43,21 +43,24 @@ def fold_table(name: str, metrics: Metrics, base: Metrics | None) -> str:
         sentences.append("`make cv` first, and the same folds of params.yaml stand beside it.")
     rows = []
     for figure in (figure for figure in NAMES if figure in metrics["gpt2"]):
-        scale = 1 if figure == "mcc" else 100  # a correlation is no share
         it = metrics["gpt2"][figure]
-        row = [NAMES[figure], _number(scale * it["mean"]), _bounds(it["interval"], scale)]
+        row = [NAMES[figure], _number(figure, it["mean"]), _bounds(figure, it["interval"])]
         if base:
             between = found[figure]
-            row += [_number(scale * base["gpt2"][figure]["mean"])]
-            row += [_number(scale * between["mean"], "+"), _bounds(between["interval"], scale, "+")]
+            row += [_number(figure, base["gpt2"][figure]["mean"])]
+            row += [
+                _number(figure, between["mean"], "+"),
+                _bounds(figure, between["interval"], "+"),
+            ]
             row += [f"{between['p_value']:.2g}"]
         rows.append(row)
     return "\n\n".join([title, *sentences, table(header, rows)]) + "\n"
 
 
-def _number(value: float, sign: str = "") -> str:
-    return f"{value:{sign}.2f}" if abs(value) >= 1 else f"{value:{sign}.3f}"
+def _number(figure: str, value: float, sign: str = "") -> str:
+    """A share in per cent; a correlation is none."""
+    return f"{value:{sign}.3f}" if figure == "mcc" else f"{100 * value:{sign}.2f}"
 
 
-def _bounds(bounds: list[float], scale: int, sign: str = "") -> str:
-    return " to ".join(_number(scale * bound, sign) for bound in bounds)
+def _bounds(figure: str, bounds: list[float], sign: str = "") -> str:
+    return " to ".join(_number(figure, bound, sign) for bound in bounds)
