@@ -5,12 +5,13 @@ from statistics import mean
 
 from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.console import progress, run_stage, say
-from spam_gpt2.common.files import read_csv, write_json
+from spam_gpt2.common.files import read_csv, write_csv, write_json
 from spam_gpt2.common.labels import read_labels
 from spam_gpt2.common.params import load_params
 from spam_gpt2.data.folds import balanced, digest_of, make_folds, with_groups
 from spam_gpt2.data.messages import read_split
 from spam_gpt2.evaluation.cross_validation import (
+    HEADLINE,
     cross_validation_metrics,
     fold_spread,
 )
@@ -19,6 +20,8 @@ from spam_gpt2.features.features import load_features
 from spam_gpt2.figures.folds import folds_figure
 from spam_gpt2.figures.style import save
 from spam_gpt2.gpt2.compute import Compute
+
+import pandas as pd
 
 PLOTS_DIR = Path("plots/cross_validate")
 SPLITS = ("train", "validation", "test", "holdout")
@@ -61,6 +64,9 @@ def main() -> None:
     write_json(Path("metrics/cross_validation.json"), metrics)
     note = f"{origin.name}, {len(messages):,} messages, {settings.folds} folds"
     save(folds_figure(*fold_spread(metrics), note=note), PLOTS_DIR / "folds.png")
+    shares = {m: [fold[HEADLINE] for fold in metrics[m]["folds"]] for m in counts}
+    table = pd.DataFrame({"fold": range(1, len(folds) + 1), **shares})
+    write_csv(PLOTS_DIR / "folds.csv", table)
     say(metrics["summary"])
 
 

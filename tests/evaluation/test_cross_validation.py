@@ -174,3 +174,10 @@ def test_only_equal_digests_are_the_same_folds() -> None:
     assert same_folds({"folds_sha256": "a"}, {"folds_sha256": "a"})
     assert not same_folds({"folds_sha256": "a"}, {"folds_sha256": "b"})
     assert not same_folds({}, {})
+
+
+def test_an_interval_ends_where_the_figure_does() -> None:
+    metrics = both([10, 2, 9], [10, 10, 9])
+    assert metrics["gpt2"]["recall"]["interval"] == [0.0, 1.0]
+    assert metrics["gpt2"]["mcc"]["interval"][1] == 1.0
+    assert metrics["difference"]["recall"]["interval"][0] < -1  # a difference goes on

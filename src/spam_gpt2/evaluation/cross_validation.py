@@ -105,9 +105,9 @@ class FoldMean:
             return 1.0 if self.mean == 0 else 0.0
         return float(2 * stats.t.sf(abs(self.mean) / self.error, len(self.values) - 1))
 
-    def summary(self, confidence: float) -> Metrics:
-        """Mean, deviation and interval, to 6 decimals."""
-        bounds = [round(bound, 6) for bound in self.interval(confidence)]
+    def summary(self, confidence: float, least: float = -2.0, most: float = 2.0) -> Metrics:
+        """Mean, deviation and interval, to 6 decimals; the interval ends where the figure does."""
+        bounds = [round(min(max(b, least), most), 6) for b in self.interval(confidence)]
         shown = {"mean": round(self.mean, 6), "deviation": round(self.deviation, 6)}
         return {**shown, "interval": bounds}
 
@@ -119,10 +119,10 @@ def model_metrics(counts: Sequence[np.ndarray], test_share: float, confidence: f
         counts: of each fold, (K, K).
     """
     each = [fold_figures(matrix) for matrix in counts]
-    summaries = {
-        name: FoldMean(tuple(fold[name] for fold in each), test_share).summary(confidence)
-        for name in each[0]
-    }
+    summaries = {}
+    for name in each[0]:
+        it = FoldMean(tuple(fold[name] for fold in each), test_share)
+        summaries[name] = it.summary(confidence, -1.0 if name == "mcc" else 0.0, 1.0)
     return {
         **summaries,
         "counts": np.sum(counts, axis=0).tolist(),  # rows true, columns predicted; of all repeats

@@ -31,10 +31,11 @@ def write_field_table(row: Row) -> str:
     rows += [(f"**{name}, here**", measured(it)) for name, it in results.items()]
     rows.sort(key=lambda pair: -pair[1].mcc)
     cells = [[name, *_cells(it)] for name, it in rows]
+    about = row.experiment.about
     counts = np.array(row.results.gpt2["confusion"]["test"])
     note = (
-        f"{row.experiment.about}. {counts.sum():,} test messages, {counts[1].sum():,} of them "
-        f"spam. The other rows: {published.source}"
+        f"{about[:1].upper()}{about[1:]}. {counts.sum():,} test messages, {counts[1].sum():,} of "
+        f"them spam. The other rows: {published.source}"
     )
     text = f"# {row.experiment.name}\n\n{note}\n\n{table(HEADER, cells)}\n"
     write_text(FOLDER / f"{row.experiment.name}.md", text)

@@ -33,7 +33,7 @@ def fold_table(name: str, metrics: Metrics, base: Metrics | None) -> str:
     """Figures of GPT-2 by fold, and whether the experiment differs from the base; in Markdown."""
     count, tested = len(metrics["gpt2"]["folds"]), metrics["tested"]
     title = f"# {name}: {count} folds of {tested:,} messages, weights {metrics['weights']}"
-    sentences, header = [metrics["summary"]], ["mean %", name, "interval"]
+    sentences, header = [metrics["summary"]], ["mean: per cent, and MCC", name, "interval"]
     found: Metrics = {}
     if base:
         found = comparison(metrics["gpt2"], base["gpt2"], metrics["test_share"], CONFIDENCE)
@@ -44,14 +44,23 @@ def fold_table(name: str, metrics: Metrics, base: Metrics | None) -> str:
     rows = []
     for figure in (figure for figure in NAMES if figure in metrics["gpt2"]):
         it = metrics["gpt2"][figure]
-        row = [NAMES[figure], f"{100 * it['mean']:.2f}", _bounds(it["interval"])]
+        row = [NAMES[figure], _number(figure, it["mean"]), _bounds(figure, it["interval"])]
         if base:
             between = found[figure]
-            row += [f"{100 * base['gpt2'][figure]['mean']:.2f}", f"{100 * between['mean']:+.2f}"]
-            row += [_bounds(between["interval"], "+"), f"{between['p_value']:.2g}"]
+            row += [_number(figure, base["gpt2"][figure]["mean"])]
+            row += [
+                _number(figure, between["mean"], "+"),
+                _bounds(figure, between["interval"], "+"),
+            ]
+            row += [f"{between['p_value']:.2g}"]
         rows.append(row)
     return "\n\n".join([title, *sentences, table(header, rows)]) + "\n"
 
 
-def _bounds(bounds: list[float], sign: str = "") -> str:
-    return " to ".join(f"{100 * bound:{sign}.2f}" for bound in bounds)
+def _number(figure: str, value: float, sign: str = "") -> str:
+    """A share in per cent; a correlation is none."""
+    return f"{value:{sign}.3f}" if figure == "mcc" else f"{100 * value:{sign}.2f}"
+
+
+def _bounds(figure: str, bounds: list[float], sign: str = "") -> str:
+    return " to ".join(_number(figure, bound, sign) for bound in bounds)

@@ -26,13 +26,12 @@ def folds_figure(
             have a scale of their own.
     """
     panels = [panel for panel in (rising, falling) if panel]
-    height = 1.1 + 0.42 * max(map(len, panels))
-    figure = new_figure(7.2, height, "Every message tested once a repeat, by fold", note)
-    ratios = [3, 2][: len(panels)]
-    grid = figure.subplots(1, len(panels), squeeze=False, width_ratios=ratios).ravel()
+    sizes = [len(panel) for panel in panels]
+    height = 0.6 + 0.5 * len(panels) + 0.4 * sum(sizes)
+    figure = new_figure(6.4, height, "Cross-validation: every fold, and the mean", note)
+    grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=sizes).ravel()
     for axes, names in zip(grid, panels, strict=True):
         _draw(axes, spread, names)
-        axes.set_ylim(max(map(len, panels)) - 0.5, -0.5)
         axes.set_xlabel(f"{'higher' if names is rising else 'lower'} is better")
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
@@ -50,4 +49,5 @@ def _draw(axes: Axes, spread: Spread, names: Sequence[str]) -> None:
             mean = sum(values) / len(values)
             axes.plot([mean], [place], MARKS[i], color=colour, label=label, markersize=6)
     axes.set_yticks(range(len(names)), [drawable(name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from spam_gpt2.common.markdown import escape
 from spam_gpt2.evaluation.cross_validation import HEADLINE, NAMES, comparison, same_folds
 from spam_gpt2.reporting.movements import CONFIDENCE, Estimate, Movement
+from spam_gpt2.reporting.numbers import interval
 
 FOLDS = "cross_validation"  # the metrics file
 # What the field calls two of the figures (Almeida, Gómez Hidalgo & Yamakami 2011).
@@ -27,6 +28,37 @@ def advice(metrics: Mapping[str, Any]) -> str:
         if found["mean"] > 0
         else "So take the baseline: it is cheaper, too."
     )
+
+
+def fold_rows(metrics: Mapping[str, Any], is_filter: bool) -> Iterator[dict[str, Any]]:
+    """A row a figure for the report page: both means with intervals, difference and p-value.
+
+    Shares are in per cent and their differences in points; Matthews' correlation is none.
+
+    Args:
+        is_filter: whether the classes are those of a spam filter.
+    """
+    for figure, between in metrics["difference"].items():
+        sides = [metrics[model][figure] for model in ("gpt2", "baseline")]
+        is_share = figure != "mcc"
+        one, change = ("{:.1f} %", "{:+.1f}") if is_share else ("{:.3f}", "{:+.3f}")
+        scale = 100 if is_share else 1
+        yield {
+            "name": NAMES[figure],
+            "field": FILTER_NAMES.get(figure) if is_filter else None,
+            "sides": [
+                {
+                    "mean": one.format(scale * side["mean"]),
+                    "interval": interval(side["interval"])
+                    if is_share
+                    else "{:.2f} to {:.2f}".format(*side["interval"]),
+                }
+                for side in sides
+            ],
+            "difference": change.format(scale * between["mean"]),
+            "interval": " to ".join(change.format(scale * b) for b in between["interval"]),
+            "p": p_value(between["p_value"]).removeprefix("p = ").removeprefix("p "),
+        }
 
 
 @dataclass(frozen=True)
@@ -83,7 +115,7 @@ def folds_section(before: Metrics, after: Metrics) -> str:
 
 def _sentence(it: Movement) -> str:
     low, high = (f"{100 * bound:+.2f}" for bound in it.interval)
-    p_value = f"; {_p(it.p_value)}" if isinstance(it, FoldMovement) else ""
+    tested = f"; {p_value(it.p_value)}" if isinstance(it, FoldMovement) else ""
     real = (
         "**not real by the folds**: chance may explain it"
         if it.is_noise
@@ -91,11 +123,12 @@ def _sentence(it: Movement) -> str:
     )
     return (
         f"{it.name} goes from {it.before.value:.2%} to {it.after.value:.2%}. The difference, "
-        f"{100 * it.difference:+.2f} points ({low} to {high}{p_value}), is {real}."
+        f"{100 * it.difference:+.2f} points ({low} to {high}{tested}), is {real}."
     )
 
 
-def _p(value: float) -> str:
+def p_value(value: float) -> str:
+    """A p-value to two digits; a very small one by its bound."""
     return f"p = {value:.2g}" if value >= SMALLEST else f"p < {SMALLEST}"
 
 

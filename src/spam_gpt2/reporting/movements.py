@@ -12,7 +12,7 @@ from spam_gpt2.evaluation.intervals import difference_interval, share_interval
 Metrics = dict[str, Any]
 
 SHARES = ("accuracy", "precision", "recall", "f1", "roc_auc", "false_positive_rate")
-HIGHER_IS_BETTER = ("accuracy", "precision", "recall", "f1", "roc_auc")
+HIGHER_IS_BETTER = ("accuracy", "precision", "recall", "f1", "roc_auc", "mcc")
 LOWER_IS_BETTER = ("loss", "false_positives", "false_positive_rate", "calibration_error", "wrong")
 # Figures that may stand beside one `interval`, which is then theirs.
 SINGLE = ("false_positive_rate", "accuracy", "wrong")

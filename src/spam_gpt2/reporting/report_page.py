@@ -15,10 +15,9 @@ from spam_gpt2.common.nested import class_keys
 from spam_gpt2.common.project import COLLECTION_PATH
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import visible
-from spam_gpt2.evaluation.cross_validation import NAMES
 from spam_gpt2.figures.captions import CAPTIONS
 from spam_gpt2.reporting.decision import basis, lead, threshold_worth
-from spam_gpt2.reporting.fold_words import FILTER_NAMES, advice
+from spam_gpt2.reporting.fold_words import advice, fold_rows
 from spam_gpt2.reporting.numbers import decimals, interval, percent, points
 from spam_gpt2.reporting.summary import FIGURES, STAND_IN
 from spam_gpt2.reporting.words import words
@@ -60,8 +59,7 @@ def render_report(context: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
             **context,
             **_decision(context),
             "figures": FIGURES,
-            "fold_names": NAMES,
-            "filter_names": FILTER_NAMES,
+            "fold_rows": fold_rows,
             "advice": advice,
             "is_stand_in": STAND_IN in context["gpt2"]["weights"],
             "pictures": pictures,
