@@ -22,7 +22,7 @@ from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 
 ASSIGNMENT = re.compile(r"[A-Z][A-Z0-9_]*=")
-NOT_OURS = {"pip", "curl"}  # what they are given is on other machines
+NOT_OURS = {"pip", "curl", "docker"}  # what they are given is on other machines
 COUNTS = {"SEEDS", "JOBS", "PORT"}
 PLACEHOLDER = re.compile(r"[A-Z]+")
 
@@ -247,7 +247,12 @@ def known_options() -> frozenset[str]:
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
         get_main_parser().parse_args(["exp", "run", "--help"])
     ours = frozenset(re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", said.getvalue()))
-    for module in ("spam_gpt2", "spam_gpt2.experiments", "spam_gpt2.tracking.registry"):
+    for module in (
+        "spam_gpt2",
+        "spam_gpt2.app",
+        "spam_gpt2.experiments",
+        "spam_gpt2.tracking.registry",
+    ):
         ours |= help_options("-m", module)
     return ours | help_options("-m", "spam_gpt2.tracking.registry", "serve")
 

@@ -40,7 +40,7 @@ async function ask(path, body, type = "application/json") {
 const number = (value) => value.toLocaleString("en");
 const percent = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(1)} %` : "–");
 const probability = (p) => (p > 0.0005 && p < 0.9995 ? p.toFixed(3) : p < 0.5 ? "< 0.001" : "> 0.999");
-const precise = (p) => String(Number(p.toPrecision(p > 0.99 ? 9 : 6)));
+const precise = (p) => String(Number(p.toPrecision(9)));
 
 // The threshold and what it does to messages whose labels are known
 
@@ -110,7 +110,8 @@ function startThreshold() {
   $("rule").hidden = false;
   setThreshold(state.threshold);
   $("slider").addEventListener("input", () => {
-    setThreshold(1 / (1 + Math.exp(-Number($("slider").value))), "slider");
+    const p = 1 / (1 + Math.exp(-Number($("slider").value)));
+    setThreshold(Number(p.toFixed(p > 0.01 && p < 0.99 ? 3 : 5)), "slider");
   });
   $("threshold").addEventListener("input", () => {
     const value = $("threshold").valueAsNumber;
