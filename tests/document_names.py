@@ -28,7 +28,8 @@ MADE = (
     ".netrc", ".*.*.verified", "mlflow.db", "mlruns", "pr-report", "pr-report/comment.md",
     "dvc_plots/index.html", "sbom.json", "models/checkpoint", "origin.json", "spam.csv",
     "messages.csv", "config.json", "weights.safetensors", "classifier.safetensors",
-    "classifier.json", "reports/timings.tsv", ".venv/bin/activate",
+    "classifier.json", "reports/timings.tsv", ".venv/bin/activate", "model.safetensors",
+    "vocab.json", "merges.txt",
 )  # fmt: skip
 ENDINGS = r"\.(py|ya?ml|json|md|csv|tsv|txt|png|html|lock|toml|safetensors|db|bpe|j2)$"
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*(_|[a-z0-9][A-Z])[A-Za-z0-9_]*")  # snake or camel case
