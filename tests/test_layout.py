@@ -24,6 +24,7 @@ ORDER = (
     "figures",
     "evaluation",
     "tracking",
+    "exports",
     "experiments",
     "reporting",
 )
