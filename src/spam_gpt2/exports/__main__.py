@@ -4,60 +4,31 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
+from spam_gpt2.classifier.predict import WEIGHTS_DIR
 from spam_gpt2.common.console import one_line_errors, say
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.params import ComputeSettings
-from spam_gpt2.data.messages import read_split
 from spam_gpt2.exports.folders import megabytes, need, whole_folder
 from spam_gpt2.exports.fresh import (
     HUGGING_FACE_PROGRAM,
     ONNX_PROGRAM,
     answers,
     check_equal,
-    our_logits,
     token_rows,
 )
 from spam_gpt2.exports.huggingface import check_expressible, write_huggingface
 from spam_gpt2.exports.onnx_model import INT8_FILE, MODEL_FILE, quantize, write_onnx
-from spam_gpt2.gpt2.batching import Messages, encode_messages
+from spam_gpt2.exports.trial import Trial
 
-TEST_PATH = Path("data/prepared/test.csv")
 CARD_PATH = Path("reports/model_card.md")
 OUT_DIR = Path("exports")
 FORMS = ("huggingface", "onnx")
 DESCRIPTION = """Write the classifier that `dvc repro` trained in forms that other programs read.
 Each is loaded again in a process without this project and compared on the whole test set before it
 takes its place."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """The classifier, in float32 on the processor, and its answers to the test set."""
-
-    predictor: Predictor
-    texts: list[str]
-    messages: Messages
-    logits: np.ndarray
-
-    @classmethod
-    def load(cls) -> Trial:
-        """Raises: InputError when the pipeline has not run."""
-        texts = list(read_split(TEST_PATH)["text"])
-        settings = ComputeSettings(device="cpu", precision="float32", threads=None)
-        predictor = Predictor.load(CLASSIFIER_DIR, WEIGHTS_DIR, settings)
-        card = predictor.card
-        messages = encode_messages(predictor.tokenizer, texts, card.max_length, pad=card.pad)
-        return cls(predictor, texts, messages, our_logits(predictor.classifier, messages))
-
-    def flips(self, logits: np.ndarray) -> int:
-        """How many messages get another label."""
-        return int((logits.argmax(1) != self.logits.argmax(1)).sum())
 
 
 def parser() -> argparse.ArgumentParser:
