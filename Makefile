@@ -14,7 +14,7 @@ need_name = $(if $(NAME),,$(error Which? For example `make $(1)`; `make experime
 
 .DEFAULT_GOAL := help
 .PHONY: help repro report experiments experiment seeds cv test faults lint bench bench-quick mlflow register \
-  serve app pr-report plots pictures lock setup audit sbom
+  serve app export pr-report plots pictures lock setup audit sbom
 BASE ?= main
 SEEDS ?= 5
 JOBS ?= 2
@@ -79,6 +79,9 @@ serve: $(READY) ## Answer at http://127.0.0.1:5001/invocations with the champion
 
 app: $(READY) ## Open a page to classify messages on, at http://127.0.0.1:5002 (PORT=5002)
 	python -m spam_gpt2 app $(if $(PORT),--port $(PORT))
+
+export: $(READY) ## Write exports/: a Hugging Face folder and ONNX, or one: make export FORM=onnx
+	python -m spam_gpt2.exports $(FORM)
 
 pr-report: $(READY) ## What the working tree changes in the results: make pr-report BASE=main
 	python -m spam_gpt2.reporting.pr_report --base "$(BASE)"

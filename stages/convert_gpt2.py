@@ -1,24 +1,20 @@
-"""OpenAI's TensorFlow checkpoint to safetensors, checked name by name and shape by shape."""
+"""GPT-2 as it was fetched to weights of ours, checked name by name and shape by shape."""
 
 from pathlib import Path
 
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.gpt2.manifest import find_checkpoint
-from spam_gpt2.gpt2.tf_checkpoint import read_checkpoint, read_hparams
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
 from spam_gpt2.gpt2.weights import save_weights
-
-import torch
 
 WEIGHTS_DIR = Path("models/gpt2")
 
 
 def main() -> None:
-    checkpoint_dir, name = find_checkpoint()
+    checkpoint_dir, name, layout = find_checkpoint()
     # A damaged or foreign vocabulary shows here, not three stages later.
-    load_tokenizer(checkpoint_dir, read_hparams(checkpoint_dir).n_vocab)
-    config, arrays = read_checkpoint(checkpoint_dir)
-    weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    load_tokenizer(checkpoint_dir, layout.read_size(checkpoint_dir).n_vocab)
+    config, weights = layout.read(checkpoint_dir)
     save_weights(WEIGHTS_DIR, config, weights, name, checkpoint_dir)
 
 

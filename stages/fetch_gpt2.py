@@ -1,4 +1,4 @@
-"""GPT-2's seven files from OpenAI or a mirror, or the embedded stand-in when none answers."""
+"""GPT-2 from OpenAI, a mirror or Hugging Face, or the embedded stand-in when none answers."""
 
 from pathlib import Path
 

@@ -30,6 +30,7 @@ MADE = (
     "messages.csv", "config.json", "weights.safetensors", "classifier.safetensors",
     "classifier.json", "models/decision/decision.json", "reports/timings.tsv", ".venv/bin/activate",
     "data/external", "Dataset_5971.csv",
+    "model.safetensors", "vocab.json", "merges.txt",
 )  # fmt: skip
 ENDINGS = r"\.(py|ya?ml|json|md|csv|tsv|txt|png|html|lock|toml|safetensors|db|bpe|j2)$"
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*(_|[a-z0-9][A-Z])[A-Za-z0-9_]*")  # snake or camel case

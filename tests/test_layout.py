@@ -25,6 +25,7 @@ ORDER = (
     "evaluation",
     "tracking",
     "app",
+    "exports",
     "experiments",
     "reporting",
 )

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from spam_gpt2.classifier.artifacts import Card, load_classifier, save_classifier
-from spam_gpt2.classifier.lora import AdaptedLinear, add_lora
+from spam_gpt2.classifier.lora import AdaptedLinear, add_lora, merge_lora
 from spam_gpt2.classifier.trainable import unfreeze
 from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
 from spam_gpt2.gpt2.model import GPT2
@@ -46,6 +46,15 @@ def test_an_adapter_adds_the_scaled_product_of_two_thin_matrices() -> None:
         adapter.B.copy_(torch.tensor([[1.0], [0.0], [-1.0]]))
     assert adapter.weight.tolist() == [[5.0, 9.0], [1.0, 1.0], [-3.0, -7.0]]
     assert adapter(torch.tensor([1.0, -1.0])).tolist() == [-4.0, 10.0, 24.0]
+
+
+def test_merged_adapters_are_plain_layers_with_the_same_answers(tiny_gpt2: GPT2) -> None:
+    classifier = adapted(tiny_gpt2)
+    move_adapters(classifier)
+    before = classifier(TOKENS, LENGTHS)
+    merge_lora(classifier)
+    torch.testing.assert_close(classifier(TOKENS, LENGTHS), before, atol=1e-4, rtol=1e-4)
+    assert not any(isinstance(module, AdaptedLinear) for module in classifier.modules())
 
 
 def test_no_gradient_of_the_size_of_a_frozen_weight_is_computed() -> None:

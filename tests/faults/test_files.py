@@ -216,7 +216,7 @@ def test_a_classifier_longer_than_the_context_is_named(root: Path) -> None:
 def test_a_manifest_cannot_name_files_elsewhere(root: Path) -> None:
     file = "models/checkpoint.json"
     line = refused_with(root, file, lambda old: old | {"sha256": {"../../secret": "0" * 64}})
-    assert "sha256: the seven files were expected" in line
+    assert "sha256: OpenAI's seven files or Hugging Face's four were expected" in line
 
 
 def test_a_vocabulary_that_does_not_fit_the_weights_is_one_line(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.project import CLONED_FROM
+from spam_gpt2.gpt2.layouts import OPENAI
 from spam_gpt2.gpt2.manifest import CHECKPOINT_DIR, MANIFEST_PATH, find_checkpoint, write_manifest
 from spam_gpt2.gpt2.tf_checkpoint import OPENAI_FILES
 
@@ -39,7 +40,7 @@ def test_it_names_the_weights_and_the_digest_of_every_file(project: Path) -> Non
 
 
 def test_the_checkpoint_is_found(project: Path) -> None:
-    assert find_checkpoint() == (CHECKPOINT_DIR, "gpt2-124M")
+    assert find_checkpoint() == (CHECKPOINT_DIR, "gpt2-124M", OPENAI)
 
 
 @pytest.mark.parametrize("file", OPENAI_FILES)
@@ -60,7 +61,7 @@ def test_an_experiment_finds_it_in_the_project_that_it_was_made_from(
     shutil.copyfile(project / MANIFEST_PATH, temporary / MANIFEST_PATH)
     monkeypatch.chdir(temporary)
     monkeypatch.setenv("DVC_ROOT", str(project))
-    assert find_checkpoint() == (project / CHECKPOINT_DIR, "gpt2-124M")
+    assert find_checkpoint() == (project / CHECKPOINT_DIR, "gpt2-124M", OPENAI)
 
 
 def test_an_experiments_own_checkpoint_goes_first(

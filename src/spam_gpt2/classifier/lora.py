@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spam_gpt2.gpt2.head import GPT2Classifier
+from spam_gpt2.gpt2.model import Linear
 
 
 class AdaptedLinear(nn.Module):
@@ -48,6 +49,18 @@ class AdaptedLinear(nn.Module):
         """(..., in) to (..., out)."""
         x, A, B = (t.to(self.compute_dtype) for t in (x, self.A, self.scale * self.B))
         return self.linear(x) + F.linear(F.linear(x, A), B)
+
+
+def merge_lora(classifier: GPT2Classifier) -> None:
+    """Put one linear layer of the sum in the place of each layer with its adapter."""
+    for module in list(classifier.gpt2.h.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, AdaptedLinear):
+                with torch.device("meta"):
+                    merged = Linear(child.linear.in_features, child.linear.out_features)
+                merged.weight = nn.Parameter(child.weight.detach(), requires_grad=False)
+                merged.bias = child.bias
+                setattr(module, name, merged)
 
 
 def add_lora(classifier: GPT2Classifier, rank: int, alpha: float) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,12 @@ class Pin:
 
     sha256: str | None = None
     size: int | None = None
+    most: int = LARGEST  # bytes, where the size is not known
+
+    @property
+    def tells(self) -> bool:
+        """Whether a file can be known by it to be the right one."""
+        return self.sha256 is not None or self.size is not None
 
     def problem(self, path: Path) -> str | None:
         """Why the file is not the pinned one, or None."""
@@ -64,7 +70,12 @@ def source_errors(source: str) -> Iterator[None]:
 
 
 def download(
-    url: str, path: Path, pin: Pin | None = None, *, patience: Patience | None = None
+    url: str,
+    path: Path,
+    pin: Pin | None = None,
+    *,
+    patience: Patience | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> None:
     """Fetch a file to `path`, which appears only when it is whole and is what the pin says.
 
@@ -72,10 +83,11 @@ def download(
     arrived is kept beside `path` as `.<name>.<digest of the address>.part`.
 
     Proxies, certificates and `.netrc` are those of the environment, as requests has them. No more
-    bytes are taken than the pin says, or LARGEST where it does not say.
+    bytes are taken than the pin says.
 
     Args:
         url: an https, http or file address, or a plain path.
+        headers: sent with each request; `Authorization` to the address's own host alone.
 
     Raises: DownloadError, one line with the address and the reason; OSError when the file cannot be
     written here, which no other source would change.
@@ -88,9 +100,9 @@ def download(
     path.parent.mkdir(parents=True, exist_ok=True)
     tag = hashlib.sha256(url.encode()).hexdigest()[:8]
     part_path = path.with_name(f".{path.name}.{tag}.part")
-    arrived_before = part_path.is_file() and pin != Pin() and pin.problem(part_path) is None
+    arrived_before = part_path.is_file() and pin.tells and pin.problem(part_path) is None
     if not arrived_before:
-        _transfer(url, part_path, pin, patience)
+        _transfer(url, part_path, pin, patience, headers or {})
     problem = pin.problem(part_path)
     if problem:
         part_path.unlink()
@@ -179,10 +191,12 @@ def _copy(source_path: Path, path: Path, pin: Pin) -> None:
 
 def _most(pin: Pin) -> int:
     """Bytes that a file may have."""
-    return LARGEST if pin.size is None else pin.size
+    return pin.most if pin.size is None else pin.size
 
 
-def _transfer(url: str, part_path: Path, pin: Pin, patience: Patience) -> None:
+def _transfer(
+    url: str, part_path: Path, pin: Pin, patience: Patience, headers: Mapping[str, str]
+) -> None:
     """Append to the part until it is whole; tries again after what may pass.
 
     A source that brings nothing new is given up when it has cost `patience.read` seconds.
@@ -194,7 +208,7 @@ def _transfer(url: str, part_path: Path, pin: Pin, patience: Patience) -> None:
     for attempt in range(1, patience.attempts + 1):
         had = _size(part_path)
         try:
-            _continue(url, part_path, pin, pace)
+            _continue(url, part_path, pin, pace, headers)
             return
         except ServerError as fault:
             reason = fault.reason
@@ -218,10 +232,10 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _continue(url: str, part_path: Path, pin: Pin, pace: Pace) -> None:
+def _continue(url: str, part_path: Path, pin: Pin, pace: Pace, headers: Mapping[str, str]) -> None:
     """One request for what is missing. Raises: ServerError when it is not whole then."""
     have = _size(part_path)
-    with ask(url, have, pace) as answer:
+    with ask(url, have, pace, headers) as answer:
         if answer.status == 416:  # the part is no beginning of what is there now
             part_path.unlink(missing_ok=True)
             raise ServerError("the server has fewer bytes than were fetched before")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -94,7 +94,9 @@ class Answer:
 
 
 @contextmanager
-def ask(url: str, have: int, pace: Pace) -> Iterator[Answer]:
+def ask(
+    url: str, have: int, pace: Pace, headers: Mapping[str, str] | None = None
+) -> Iterator[Answer]:
     """Request a file, from a byte on. Raises: ServerError for all that goes wrong with the server.
 
     A thread reads, since no time-out of a socket bounds a name that is slow to resolve or a header
@@ -103,7 +105,10 @@ def ask(url: str, have: int, pace: Pace) -> Iterator[Answer]:
     items: queue.Queue[Any] = queue.Queue(QUEUED)
     stop = threading.Event()
     pace.restart()
-    arguments = (url, have, pace.patience, items, stop)
+    range_from = {"Range": f"bytes={have}-"} if have else {}
+    # Lengths and ranges count the file's own bytes.
+    wanted = {**(headers or {}), **range_from, "Accept-Encoding": "identity"}
+    arguments = (url, wanted, pace.patience, items, stop)
     threading.Thread(target=_read, args=arguments, daemon=True).start()
     try:
         response = _next(items, pace)
@@ -125,7 +130,11 @@ def _next(items: queue.Queue[Any], pace: Pace) -> Any:
 
 
 def _read(
-    url: str, have: int, patience: Patience, items: queue.Queue[Any], stop: threading.Event
+    url: str,
+    headers: Mapping[str, str],
+    patience: Patience,
+    items: queue.Queue[Any],
+    stop: threading.Event,
 ) -> None:
     """In the thread: put the response, its chunks and None, or the error that ends them."""
 
@@ -136,9 +145,6 @@ def _read(
             except queue.Full:
                 continue
 
-    headers = {"Accept-Encoding": "identity"}  # lengths and ranges count the file's own bytes
-    if have:
-        headers["Range"] = f"bytes={have}-"
     timeout = (patience.connect, patience.read)
     try:
         with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:

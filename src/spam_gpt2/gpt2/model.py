@@ -218,21 +218,32 @@ def expected_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
         return {name: tuple(p.shape) for name, p in GPT2(config).named_parameters()}
 
 
-def gpt2_from_weights(config: GPT2Config, weights: Mapping[str, Tensor]) -> GPT2:
-    """A model that uses the given tensors as they are, without a copy (they may be memory-mapped).
+def check_weights(
+    config: GPT2Config, weights: Mapping[str, Tensor], place: object = "weights"
+) -> None:
+    """Raises: InputError naming the first tensor that is missing, left over, or that does not fit.
 
-    Raises InputError naming the first tensor that is missing, left over or of the wrong shape.
+    Args:
+        place: where they come from, for the error.
     """
     expected = expected_shapes(config)
     for name in sorted(expected.keys() ^ weights.keys()):
         state = "missing" if name in expected else "not one of GPT-2's"
-        raise InputError(f"weights: tensor {name} is {state}")
+        raise InputError(f"{place}: tensor {name} is {state}")
     for name, shape in expected.items():
         found = tuple(weights[name].shape)
         if found != shape:
-            raise InputError(f"weights: tensor {name} has shape {found}, expected {shape}")
+            raise InputError(f"{place}: tensor {name} has shape {found}, expected {shape}")
         if weights[name].dtype != torch.float32:
-            raise InputError(f"weights: tensor {name} is {weights[name].dtype}, expected float32")
+            raise InputError(f"{place}: tensor {name} is {weights[name].dtype}, expected float32")
+
+
+def gpt2_from_weights(config: GPT2Config, weights: Mapping[str, Tensor]) -> GPT2:
+    """A model that uses the given tensors as they are, without a copy (they may be memory-mapped).
+
+    Raises: InputError as `check_weights` does.
+    """
+    check_weights(config, weights)
     with torch.device("meta"):
         model = GPT2(config)
     model.load_state_dict(dict(weights), assign=True)

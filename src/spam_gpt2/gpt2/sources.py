@@ -1,11 +1,13 @@
-"""Where GPT-2's weights come from: OpenAI's files, a mirror, a folder, or the embedded stand-in."""
+"""Where GPT-2's weights come from: OpenAI's files or Hugging Face's, or the embedded stand-in.
+
+Files are called here as `layouts.py` has them, whatever they are called at the source."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +24,15 @@ from spam_gpt2.common.download import (
 from spam_gpt2.common.files import InputError, read_json, sha256_of, write_json
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.gpt2.config import GPT2Config
-from spam_gpt2.gpt2.tf_checkpoint import DATA_FILE, OPENAI_FILES, read_hparams
+from spam_gpt2.gpt2.hf_checkpoint import HF_DATA_FILE, PICKLE_FILE, most_bytes
+from spam_gpt2.gpt2.hub import download_from_hub, is_on_hub, repository
+from spam_gpt2.gpt2.layouts import HUGGING_FACE, LAYOUTS, OPENAI, Layout
+from spam_gpt2.gpt2.tf_checkpoint import DATA_FILE, OPENAI_FILES
 
 MIRROR_VARIABLE = "GPT2_MIRROR"
-ORIGIN_FILE = "origin.json"  # which weights these are, beside the seven files
+ORIGIN_FILE = "origin.json"  # which weights these are, beside the checkpoint's files
+# Where one of them is, a folder holds the checkpoint itself.
+TELLING_FILES = (OPENAI.size_file, HF_DATA_FILE, PICKLE_FILE)
 
 # Radford et al. 2019, table 2, as in the hparams.json of each size.
 SIZES = {
@@ -48,6 +55,20 @@ SHA256 = {
         "model.ckpt.index": "71916f763f9746f9b2a06b12d91996cf1084ae008d0424543d39391c5f2dc687",
         "model.ckpt.meta": "4668c448fa11531fd6700460487f73e82d3272960cea942252f8744bf225c77b",
     }
+}
+# Of `model.safetensors` at the pinned revisions of the hub, causal masks included. None: nobody
+# here has seen that file's digest; its size and its revision are what is known.
+HF_SHA256 = {
+    "124M": "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707",
+    "355M": "fc5a354a19255ad494f3d71549390baca1ccf61d1d822b9408971705c687c9cd",
+    "774M": None,
+    "1558M": "0f8b28eb05a8075f48b61b6f35332978c74fc7763fa9fb4051a1c30511736a6a",
+}
+HF_BYTES = {
+    "124M": 548_105_171,
+    "355M": 1_519_984_962,
+    "774M": 3_247_159_078,
+    "1558M": 6_431_829_964,
 }
 
 
@@ -77,17 +98,21 @@ class Request:
         )
 
     def pin(self, file: str) -> Pin:
-        """What a file of OpenAI's is known to be."""
+        """What a file is known to be."""
+        if file == HF_DATA_FILE:
+            if self.verify:
+                return Pin(HF_SHA256[self.size], HF_BYTES[self.size])
+            return Pin(most=most_bytes(SIZES[self.size]))
         size = SIZES[self.size].n_parameters * 4 if file == DATA_FILE else None
         digests = {**VOCABULARY_SHA256, **SHA256.get(self.size, {})} if self.verify else {}
         return Pin(digests.get(file), size)
 
 
 def fetch_gpt2(request: Request, out_dir: Path, *, patience: Patience | None = None) -> str:
-    """Bring the seven files and `origin.json` to a folder; no network when they are there already.
+    """Bring a checkpoint's files and `origin.json` to a folder; no network when they are there.
 
     Files arrive in a folder `<out_dir>.partial`, where a later call goes on with them, and move to
-    `out_dir` when all seven are whole.
+    `out_dir` when all are whole.
 
     Returns: the name of the weights: those asked for, or the stand-in's with a loud warning.
 
@@ -96,18 +121,19 @@ def fetch_gpt2(request: Request, out_dir: Path, *, patience: Patience | None = N
     if _is_complete(request, out_dir):
         return request.name
     reasons = []
-    kept = _kept(request, out_dir)
-    missing = [file for file in OPENAI_FILES if file not in kept]
     for base in bases(request.sources):
         partial_dir = _partial_dir(request, out_dir, base)
         try:
             with source_errors(base):
-                _fetch_from(base, request, partial_dir, missing, patience)
+                layout = _layout_at(base, request.size)
+                kept = _kept(request, out_dir, layout)
+                missing = [file for file in layout.files if file not in kept]
+                _fetch_from(base, layout, request, partial_dir, missing, patience)
         except InputError as error:
             say(f"skipped: {error}")
             reasons.append(str(error))
             continue
-        _replace_files(out_dir, partial_dir, missing, request.origin(base))
+        _replace_files(out_dir, partial_dir, missing, layout, request.origin(base))
         shutil.rmtree(partial_dir.parent.parent, ignore_errors=not missing)
         return request.name
     if request.fallback_dir is None:
@@ -117,10 +143,7 @@ def fetch_gpt2(request: Request, out_dir: Path, *, patience: Patience | None = N
         )
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     _check_stand_in(request.fallback_dir)
-    for file in kept:  # a later call goes on with them
-        aside_path = _partial_dir(request, out_dir, bases(request.sources)[0]) / file
-        aside_path.parent.mkdir(parents=True, exist_ok=True)
-        (out_dir / file).replace(aside_path)
+    _set_aside(request, out_dir)
     _use_stand_in(request, out_dir)
     return request.fallback_dir.name
 
@@ -137,8 +160,8 @@ def _partial_dir(request: Request, out_dir: Path, base: str) -> Path:
 
 def _is_complete(request: Request, out_dir: Path) -> bool:
     """Whether the folder holds the weights that are asked for, each file as it is pinned."""
-    return _is_same_origin(request, out_dir) and all(
-        _is_good(request, out_dir / file) for file in OPENAI_FILES
+    return _is_same_origin(request, out_dir) and any(
+        all(_is_good(request, out_dir / file) for file in layout.files) for layout in LAYOUTS
     )
 
 
@@ -149,22 +172,35 @@ def _is_same_origin(request: Request, out_dir: Path) -> bool:
         return False
 
 
-def _kept(request: Request, out_dir: Path) -> list[str]:
+def _set_aside(request: Request, out_dir: Path) -> None:
+    """Move what a later call can go on with to where it looks: the first source of that layout."""
+    for base in bases(request.sources):
+        try:
+            layout = _layout_at(base, request.size)
+        except DownloadError:
+            continue
+        for file in _kept(request, out_dir, layout):
+            aside_path = _partial_dir(request, out_dir, base) / file
+            aside_path.parent.mkdir(parents=True, exist_ok=True)
+            (out_dir / file).replace(aside_path)
+
+
+def _kept(request: Request, out_dir: Path, layout: Layout) -> list[str]:
     """Files of a damaged folder that need no fetching: those that are known to be the right ones.
 
-    The large one has no digest. It is known by the folder's origin, or by the index beside it.
+    A large one without digest is known by the folder's origin, OpenAI's by the index, too.
     """
     index = "model.ckpt.index"
     if not request.verify:  # nothing pins them: they fit each other only as they are
         return []
     index_is_pinned = request.pin(index).sha256 is not None
     knows_data = _is_same_origin(request, out_dir) or (
-        index_is_pinned and _is_good(request, out_dir / index)
+        layout is OPENAI and index_is_pinned and _is_good(request, out_dir / index)
     )
     return [
         file
-        for file in OPENAI_FILES
-        if (request.pin(file).sha256 or (file == DATA_FILE and knows_data))
+        for file in layout.files
+        if (request.pin(file).sha256 or (file == layout.data_file and knows_data))
         and _is_good(request, out_dir / file)
     ]
 
@@ -174,29 +210,51 @@ def _is_good(request: Request, path: Path) -> bool:
 
 
 def _fetch_from(
-    base: str, request: Request, folder: Path, files: list[str], patience: Patience | None
+    base: str,
+    layout: Layout,
+    request: Request,
+    folder: Path,
+    files: list[str],
+    patience: Patience | None,
 ) -> None:
     """Fetch what is missing from one base into a folder that only this base's files are in."""
-    source = _source_folder(base, request.size)
-    small_first = sorted(files, key=lambda file: file == DATA_FILE)  # they fail fast
+    small_first = sorted(files, key=lambda file: file == layout.data_file)  # they fail fast
     for file in small_first:
-        pin = request.pin(file)
+        pin, name = request.pin(file), layout.files[file]
         # A small file without a digest may be a stale or a wrong one: only the large one is kept.
-        keeps = pin != Pin() and _is_good(request, folder / file)
+        keeps = pin.tells and _is_good(request, folder / file)
         if not keeps:
-            download(f"{source}/{file}", folder / file, pin, patience=patience)
-        if file == "hparams.json":
-            _check_size(request, folder, f"{source}/{file}")
+            _fetch_file(base, request.size, name, folder / file, pin, patience)
+        if file == layout.size_file:
+            _check_size(request, layout, folder, f"{_source_folder(base, request.size)}/{name}")
+
+
+def _fetch_file(
+    base: str, size: str, name: str, path: Path, pin: Pin, patience: Patience | None
+) -> None:
+    if is_on_hub(base):
+        download_from_hub(repository(base, size), name, path, pin, patience=patience)
+    else:
+        download(f"{_source_folder(base, size)}/{name}", path, pin, patience=patience)
 
 
 def _replace_files(
-    out_dir: Path, files_dir: Path, files: Sequence[str], origin: dict[str, str]
+    out_dir: Path,
+    files_dir: Path,
+    files: Collection[str],
+    layout: Layout,
+    origin: dict[str, str],
 ) -> None:
-    """Move files into place; `origin.json`, written last, says that they are whole."""
+    """Move files into place; `origin.json`, written last, says that they are whole.
+
+    Those of another layout go: 500 MB that nobody would read.
+    """
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / ORIGIN_FILE).unlink(missing_ok=True)
     for file in files:
         (files_dir / file).replace(out_dir / file)
+    for file in {file for other in LAYOUTS for file in other.files} - layout.files.keys():
+        (out_dir / file).unlink(missing_ok=True)
     write_json(out_dir / ORIGIN_FILE, origin)
 
 
@@ -207,16 +265,39 @@ def _tag(base: str) -> str:
 def _source_folder(base: str, size: str) -> str:
     """The folder of one size below a base; a plain folder may hold the files itself."""
     base = base.rstrip("/")
+    if is_on_hub(base):
+        return f"{base}@{repository(base, size).revision}" if "@" not in base else base
     path = local_path(base)
-    holds_files = path is not None and (path / "hparams.json").is_file()
+    holds_files = path is not None and any((path / file).is_file() for file in TELLING_FILES)
     return base if holds_files else f"{base}/{size}"
 
 
-def _check_size(request: Request, folder: Path, source: str) -> None:
+def _layout_at(base: str, size: str) -> Layout:
+    """How a source lays out its files: a folder tells by what is in it.
+
+    Raises: DownloadError for a folder whose weights are a pickle.
+    """
+    if is_on_hub(base):
+        return HUGGING_FACE
+    path = local_path(_source_folder(base, size))
+    if path is None or (path / OPENAI.size_file).is_file():
+        return OPENAI
+    if (path / HF_DATA_FILE).is_file():
+        return HUGGING_FACE
+    if (path / PICKLE_FILE).is_file():
+        raise DownloadError(
+            f"{path}: no {HF_DATA_FILE}; {PICKLE_FILE} is a pickle, which is never loaded. "
+            "Save the model with transformers, which writes safetensors"
+        )
+    return OPENAI
+
+
+def _check_size(request: Request, layout: Layout, folder: Path, source: str) -> None:
     try:
-        found = read_hparams(folder)
+        found = layout.read_size(folder)
     except InputError as error:
-        raise DownloadError(f"{source}: no hparams.json of GPT-2: {str(error)[:300]}") from None
+        name = layout.size_file
+        raise DownloadError(f"{source}: no {name} of GPT-2: {str(error)[:300]}") from None
     if found != SIZES[request.size]:
         raise DownloadError(f"{source}: this is no GPT-2 {request.size}: {str(found)[:300]}")
 
@@ -235,7 +316,8 @@ def _use_stand_in(request: Request, out_dir: Path) -> None:
     with scratch_folder(beside=out_dir) as folder:
         for file in OPENAI_FILES:
             shutil.copyfile(fallback_dir / file, Path(folder) / file)
-        _replace_files(out_dir, Path(folder), OPENAI_FILES, {"name": fallback_dir.name})
+        origin = {"name": fallback_dir.name}
+        _replace_files(out_dir, Path(folder), OPENAI_FILES, OPENAI, origin)
     warn(
         f"GPT-2 {request.size} could not be fetched; the small stand-in {fallback_dir.name} takes "
         "its place, and its results say nothing about GPT-2. To fetch the real weights: "

@@ -31,17 +31,20 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
             raise InputError(f"{path}: cannot be written: {error}") from None
 
 
-def load_tensors(path: Path) -> dict[str, Tensor]:
+def load_tensors(path: Path, again: str = "`dvc repro` makes it anew") -> dict[str, Tensor]:
     """Memory-map a safetensors file: pages are read when they are used.
 
-    Raises InputError when it is missing or damaged.
+    Args:
+        again: how the file is made or fetched anew, for the error.
+
+    Raises: InputError when it is missing or damaged.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; `dvc repro` makes it")
+        raise InputError(f"{path}: no such file; {again}")
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: damaged: {error}; `dvc repro` makes it anew") from None
+        raise InputError(f"{path}: damaged: {error}; {again}") from None
 
 
 def save_weights(
