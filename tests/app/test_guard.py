@@ -60,6 +60,7 @@ def test_what_another_sites_page_could_send_is_refused(
         ("0.0.0.0", "rebound.invalid", (), 403),
         ("0.0.0.0", "spam.example.org", ("spam.example.org",), 200),
         ("spam.example.org", "spam.example.org:80", (), 200),
+        ("spam.example.org", "127.0.0.1:5002", (), 200),
     ],
 )
 def test_a_name_that_others_may_point_here_is_refused(

@@ -363,6 +363,27 @@ def test_another_run_joins_the_experiment_and_knows_no_more_than_is_true(
     assert not (tmp_path / "mlruns").exists()
 
 
+@pytest.mark.parametrize("cut_off", [KeyboardInterrupt, OSError])
+def test_a_run_that_is_cut_off_is_failed_and_does_not_run_for_ever(
+    tracked: Tracked, tmp_path: Path, cut_off: type[BaseException]
+) -> None:
+    import mlflow
+
+    write_project(tmp_path)
+    sqlite = f"sqlite:///{tracked.root}/mlflow.db"
+    with (
+        environment(MLFLOW_TRACKING_URI=sqlite),
+        patch.object(mlflow.MlflowClient, "log_artifact", side_effect=cut_off),
+        pytest.raises(cut_off),
+    ):
+        log_run(tmp_path, PARAMS, cut_off.__name__)
+    (experiment,) = [
+        e for e in client(tracked.root).search_experiments() if e.name == cut_off.__name__
+    ]
+    (run,) = client(tracked.root).search_runs([experiment.experiment_id])
+    assert run.info.status == "FAILED"
+
+
 @pytest.mark.parametrize("of_a_clone", [False, True])
 def test_a_copy_of_the_project_tracks_where_the_project_does(
     tracked: Tracked, tmp_path: Path, of_a_clone: bool

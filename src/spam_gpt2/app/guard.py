@@ -90,26 +90,23 @@ def check_host(header: str, host: str, names: tuple[str, ...]) -> None:
         name = ""
     if name in {"localhost", host.lower(), *map(str.lower, names)}:
         return
-    try:
-        here = ipaddress.ip_address(name).is_loopback
-        is_open = not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        here, is_open = False, False
-    if not (here or (is_open and _is_address(name))):
+    at, listens_at = _address(name), _address(host)
+    is_open = listens_at is None or not listens_at.is_loopback
+    if at is None or not (at.is_loopback or is_open):
         raise Refusal(403, "this host name is not allowed; start the page with --name to allow it")
 
 
-def _is_address(name: str) -> bool:
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return bool(ipaddress.ip_address(name))
+        return ipaddress.ip_address(name)
     except ValueError:
-        return False
+        return None
 
 
 def check_origin(headers: dict[str, str]) -> None:
     """Refuse what another site's page sends. Raises: Refusal."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
-    if origin is not None and urlsplit_host(origin) != headers.get("host", "").lower():
+    if origin is not None and host_of(origin) != headers.get("host", "").lower():
         raise Refusal(403, "this comes from another site's page; open this page itself")
     if site not in ("same-origin", "none"):
         raise Refusal(403, "this comes from another site's page; open this page itself")
@@ -118,7 +115,7 @@ def check_origin(headers: dict[str, str]) -> None:
         raise Refusal(415, f"send {CONTENT_TYPES[0]}, or a file as {CONTENT_TYPES[1]}")
 
 
-def urlsplit_host(origin: str) -> str:
+def host_of(origin: str) -> str:
     """Host and port of an origin, or nothing for `null` and what is no address."""
     try:
         return urlsplit(origin).netloc.lower()

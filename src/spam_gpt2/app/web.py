@@ -107,6 +107,8 @@ async def _os_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _wrong_request(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return _message(400, "this is no JSON")
     place = ".".join(str(part) for part in first["loc"][1:]) or "the request"
     return _message(400, f"{place}: {first['msg']}")
 
