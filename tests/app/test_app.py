@@ -46,7 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     calibration = {
         "labels": ["ham", "spam"],
         "weights_sha256": service.predictor.card.weights_sha256,
-        "threshold": {"value": 0.6},
+        "threshold": {"value": 0.3, "as_trained": 0.6},
     }
     (root / "metrics/calibration.json").write_text(json.dumps(calibration))
     return root

@@ -144,7 +144,7 @@ def chosen_threshold(predictor: Predictor) -> float:
             card.weights_sha256,
         )
         if same and "threshold" in found:
-            return float(found["threshold"]["value"])
+            return float(found["threshold"]["as_trained"])  # probabilities here are as trained
         reason = f"{CALIBRATION_PATH} is of another classifier"
     say(f"{reason}: the threshold is 0.5 (`make report` chooses one)")
     return 0.5
