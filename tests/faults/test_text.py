@@ -24,13 +24,15 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from matplotlib.figure import Figure
 
-from spam_gpt2.__main__ import _table_rows, _write, parser
+from spam_gpt2.__main__ import _option, _write
 from spam_gpt2.common.console import exit_with_error, say, warn
 from spam_gpt2.common.csv_injection import guard, unguard
 from spam_gpt2.common.files import InputError, read_csv, write_csv
 from spam_gpt2.common.markdown import code, escape, table
 from spam_gpt2.common.params import load_params
 from spam_gpt2.common.text import one_line, visible
+from spam_gpt2.data.rows import text_rows
+from spam_gpt2.data.table import Form
 from spam_gpt2.evaluation.errors import errors_report
 from spam_gpt2.evaluation.evaluation import _pairs, write_evaluation
 from spam_gpt2.evaluation.predictions import label_ids, predictions_table, read_predictions
@@ -231,9 +233,9 @@ def test_the_command_line_writes_csv_that_it_reads_back(text: str) -> None:
     _write(["text", text], [([text, "'=1"], text)], predictor, out, lambda: None)
     fields = [field for row in csv.reader(io.StringIO(out.getvalue())) for field in row]
     assert not any(field.startswith(FORMULAS) for field in fields)
-    args = parser().parse_args(["--csv", "x.csv", "--column", "text"])
+    form = Form(None, None, None, ",", _option)
     written = io.BufferedReader(io.BytesIO(out.getvalue().encode()))
-    rows = _table_rows(written, args)
+    rows = text_rows(written, Path("x.csv"), form, "text")
     assert next(rows)[:2] == ["text", text]
     columns, found = next(rows)
     assert (found, columns[:3]) == (text, [text, "'=1", text])
