@@ -32,7 +32,7 @@ def ask(
     service: Service,
     path: str,
     content: Any = None,
-    host: str = "127.0.0.1",
+    listens: str = "127.0.0.1",
     names: tuple[str, ...] = (),
     **headers: str,
 ) -> tuple[int, Any, dict[str, str]]:
@@ -60,7 +60,7 @@ def ask(
     async def send(message: dict) -> None:
         sent.append(message)
 
-    asyncio.run(guarded(create_app(service), host, names)(scope, receive, send))
+    asyncio.run(guarded(create_app(service), listens, names)(scope, receive, send))
     answer = b"".join(message.get("body", b"") for message in sent[1:])
     found = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
     is_json = found.get("content-type") == "application/json"

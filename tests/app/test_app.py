@@ -143,7 +143,7 @@ def test_the_slider_changes_counts_and_decisions(page: Page) -> None:
 def test_a_click_keeps_a_correction(page: Page, project: Path) -> None:
     classify(page, "=see you at seven")
     label = page.text(".label")
-    page.click(".actions button:nth-of-type(2)")
+    page.click(".actions button:first-of-type")
     page.until("document.querySelector('.actions span').textContent.startsWith('Noted')")
     row = read_feedback(project / "data/feedback.csv").iloc[-1]
     assert row["text"] == "=see you at seven"

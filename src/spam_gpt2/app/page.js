@@ -167,7 +167,8 @@ function makeCard(result) {
   result.why.addEventListener("click", () => explain(result));
   result.wrong.addEventListener("click", () => correct(result));
   const actions = element("div", "actions");
-  actions.append(result.why, result.wrong, result.choice, result.note);
+  // What vanishes comes last: nothing moves under the mouse.
+  actions.append(result.wrong, result.choice, result.why, result.note);
   card.append(head, result.textPart, actions);
   result.card = card;
   showDecision(result);
