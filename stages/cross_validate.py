@@ -46,7 +46,8 @@ def main() -> None:
         )
         compute.place(classifier)
         gpt2 = gpt2_counts(classifier, features, train, fold.test, seeded)
-        baseline = baseline_counts(messages, train, fold.test, labels, params.baseline)
+        undone = params.classifier.fold or []
+        baseline = baseline_counts(messages, train, fold.test, labels, params.baseline, undone)
         counts["gpt2"].append(gpt2)
         counts["baseline"].append(baseline)
     # As they are before balancing, which makes training sets overlap less, never more.

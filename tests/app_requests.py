@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from trained import save_trained
 from spam_gpt2.app.guard import guarded
 from spam_gpt2.app.service import Service
 from spam_gpt2.app.web import create_app
+from spam_gpt2.classifier.decision import as_trained
 from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.gpt2.weights import random_gpt2
 
@@ -24,6 +26,8 @@ def make_service(root: Path, threshold: float | None = 0.5, **card: object) -> S
     """A service on random weights; corrections go to a file below `root`."""
     save_trained(root, random_gpt2(TINY, seed=1), **card)
     predictor = Predictor.load(root / "models/classifier", root / "models/gpt2")
+    decision = as_trained(predictor.card.labels, threshold)
+    predictor = replace(predictor, decision=decision)
     counts = COUNTS if threshold is not None else {}
     return Service(predictor, threshold, counts, root / "data/feedback.csv")
 

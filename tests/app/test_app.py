@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -19,7 +18,8 @@ from conftest import ROOT
 from http_server import closed_port
 
 from spam_gpt2.app.__main__ import parser
-from spam_gpt2.common.files import write_csv
+from spam_gpt2.classifier.decision import ChosenOn, SavedDecision, as_trained, save_decision
+from spam_gpt2.common.files import sha256_of, write_csv
 from spam_gpt2.data.feedback import read_feedback
 from spam_gpt2.evaluation.predictions import predictions_table
 
@@ -34,7 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import pandas as pd
 
     root = tmp_path_factory.mktemp("page")
-    service = make_service(root)
+    make_service(root)
     texts = [f"message number {i}" for i in range(20)]
     p = np.linspace(0.05, 0.95, 20)
     labels = ["spam" if i % 3 == 0 else "ham" for i in range(20)]
@@ -42,13 +42,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = predictions_table(messages, np.stack([1 - p, p], 1), ["ham", "spam"])
     write_csv(root / "data/predictions/gpt2/test.csv", table)
     write_csv(root / "data/predictions/holdout.csv", table[table["label"] == "ham"])
-    (root / "metrics").mkdir()
-    calibration = {
-        "labels": ["ham", "spam"],
-        "weights_sha256": service.predictor.card.weights_sha256,
-        "threshold": {"value": 0.3, "as_trained": 0.6},
-    }
-    (root / "metrics/calibration.json").write_text(json.dumps(calibration))
+    saved = SavedDecision(
+        **vars(as_trained(["ham", "spam"], 0.6)),
+        card_sha256=sha256_of(root / "models/classifier/classifier.json"),
+        chosen_on=ChosenOn("validation", [1, 1], "0" * 64, "a rule"),
+    )
+    save_decision(root / "models/decision", saved)
     return root
 
 

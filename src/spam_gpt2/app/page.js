@@ -3,6 +3,7 @@
 
 const BATCH = 100; // messages a request
 const PAGE = 50; // results that are shown at a time
+const UNSURE = -1; // the class of a message for a person
 const COLOURED = 5; // results that are coloured without being asked
 
 const $ = (id) => document.getElementById(id);
@@ -124,17 +125,21 @@ function startThreshold() {
 
 function classOf(result) {
   const p = result.probabilities;
+  const leavesUnsure = state.unsure_from !== null && threshold === state.threshold;
+  if (leavesUnsure && p[1] > state.unsure_from && p[1] <= threshold) return UNSURE;
   if (threshold !== null) return p[1] > threshold ? 1 : 0;
   return p.indexOf(Math.max(...p));
 }
 
 function showDecision(result) {
   const k = classOf(result);
-  const label = state.labels[k];
+  const p = result.probabilities;
+  const likely = k === UNSURE ? p.indexOf(Math.max(...p)) : k;
+  const label = state.labels[likely];
   result.card.classList.toggle("positive", threshold !== null && k === 1);
   result.card.classList.toggle("negative", threshold !== null && k === 0);
-  result.labelPart.textContent = label;
-  const words = [` probability of ${label} ${probability(result.probabilities[k])}`];
+  result.labelPart.textContent = k === UNSURE ? "unsure" : label;
+  const words = [` probability of ${label} ${probability(p[likely])}`];
   const rate = threshold !== null && falsePositives();
   if (rate && k === 1) words.push(`false-positive rate ${percent(rate.wrong, rate.total)}`);
   result.numbers.textContent = words.join(" · ");
@@ -213,6 +218,8 @@ async function correct(result) {
 function summarize() {
   const counts = state.labels.map((_, k) => results.filter((it) => classOf(it) === k).length);
   const parts = state.labels.map((label, k) => `${number(counts[k])} ${label}`);
+  const unsure = results.filter((it) => classOf(it) === UNSURE).length;
+  if (unsure) parts.unshift(`${number(unsure)} unsure`);
   const many = results.length === 1 ? "1 message" : `${number(results.length)} messages`;
   $("summary").textContent = results.length ? `${many}: ${parts.reverse().join(", ")}` : "";
 }

@@ -5,22 +5,24 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spam_gpt2.classifier.attribution import attribute
+from spam_gpt2.classifier.decision import DECISION_DIR, Decision
 from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.common.console import say
-from spam_gpt2.common.files import InputError, read_json
+from spam_gpt2.common.files import InputError
 from spam_gpt2.common.text import visible
 from spam_gpt2.data.feedback import FEEDBACK_PATH, add_feedback
 from spam_gpt2.data.rows import text_rows
 from spam_gpt2.data.table import Form
 from spam_gpt2.evaluation.predictions import read_predictions
 
-CALIBRATION_PATH = Path("metrics/calibration.json")
 SCORED = {  # what the slider counts on
     "test": Path("data/predictions/gpt2/test.csv"),
     "holdout": Path("data/predictions/holdout.csv"),
@@ -53,6 +55,7 @@ class Service:
             "trainable": self.predictor.card.trainable,
             "labels": self.labels,
             "threshold": self.threshold,
+            "unsure_from": self.predictor.decision.unsure_from,
             "counts": self.counts,
             "feedback": self.feedback_path.as_posix(),
         }
@@ -68,17 +71,12 @@ class Service:
             found = list(self.predictor.predict(texts))
         return [
             {
-                "label": self.labels[self._decide(prediction.probabilities)],
+                "label": prediction.label,
                 "probabilities": prediction.probabilities,
                 "shown": _shown(text),
             }
             for text, prediction in zip(texts, found, strict=True)
         ]
-
-    def _decide(self, probabilities: list[float]) -> int:
-        if self.threshold is not None:
-            return int(probabilities[1] > self.threshold)
-        return max(range(len(probabilities)), key=probabilities.__getitem__)
 
     def explain(self, text: str) -> dict[str, Any]:
         """The parts of a text with what each adds to the log-odds of every class.
@@ -121,43 +119,35 @@ def load_service(
 
     Raises: InputError when the pipeline has not run.
     """
-    predictor = Predictor.load(classifier_dir, weights_dir)
+    decision_dir = classifier_dir.parent / DECISION_DIR.name
+    predictor = Predictor.load(classifier_dir, weights_dir, decision_dir=decision_dir)
     labels = predictor.card.labels
     if len(labels) != 2:
         if threshold is not None:
             raise InputError(f"--threshold: is of two classes, and there are {len(labels)}")
         return Service(predictor, None, {}, feedback_path)
-    if threshold is None:
-        threshold = chosen_threshold(predictor)
-    service = Service(predictor, threshold, read_counts(labels), feedback_path)
+    decision = predictor.decision
+    if threshold is not None:
+        decision = replace(decision, threshold=threshold, unsure_from=None)
+    elif decision.threshold is None:
+        say("no threshold is saved: it is 0.5 (`make report` chooses one)")
+        decision = replace(decision, threshold=0.5)
+    predictor = replace(predictor, decision=decision)
+    counts = read_counts(labels, decision)
+    service = Service(predictor, decision.threshold, counts, feedback_path)
     service.explain("once")  # the first takes longer
     return service
 
 
-def chosen_threshold(predictor: Predictor) -> float:
-    """The threshold that `calibrate` chose, or 0.5 with a line that says why."""
-    card, reason = predictor.card, f"no {CALIBRATION_PATH}"
-    if CALIBRATION_PATH.exists():
-        found = read_json(CALIBRATION_PATH)
-        same = (found.get("labels"), found.get("weights_sha256")) == (
-            card.labels,
-            card.weights_sha256,
-        )
-        if same and "threshold" in found:
-            return float(found["threshold"]["as_trained"])  # probabilities here are as trained
-        reason = f"{CALIBRATION_PATH} is of another classifier"
-    say(f"{reason}: the threshold is 0.5 (`make report` chooses one)")
-    return 0.5
-
-
-def read_counts(labels: list[str]) -> dict[str, Any]:
-    """By split and label, the sorted probabilities of the second label; empty where none are."""
+def read_counts(labels: list[str], decision: Decision) -> dict[str, Any]:
+    """By split and label, the decision's sorted probabilities of the second; empty without any."""
     found: dict[str, Any] = {}
     for name, path in SCORED.items():
         if not path.exists():
             say(f"{path}: no such file; the page counts nothing on it")
             continue
-        messages, probabilities = read_predictions(path, labels)
+        messages, trained = read_predictions(path, labels)
+        probabilities = decision.probabilities(np.log(trained.clip(np.finfo(float).tiny)))
         found[name] = [
             sorted(probabilities[(messages["label"] == label).to_numpy(), 1].tolist())
             for label in labels

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from spam_gpt2.common.files import InputError
+from spam_gpt2.common.folding import Fold
 from spam_gpt2.common.params import Baseline, Finetune
 from spam_gpt2.evaluation.baseline import fit_baseline
 from spam_gpt2.evaluation.metrics import confusion
@@ -60,8 +61,13 @@ def baseline_counts(
     test: np.ndarray,
     labels: list[str],
     settings: Baseline,
+    folds: Sequence[Fold] = (),
 ) -> np.ndarray:
-    """The same of the baseline."""
+    """The same of the baseline.
+
+    Args:
+        folds: what is undone in a text before it is read, as `classifier.fold` has it.
+    """
     texts, actual = messages["text"].to_numpy(), label_ids(messages, labels)
-    model = fit_baseline(texts[train], actual[train], settings)
+    model = fit_baseline(texts[train], actual[train], settings, folds)
     return confusion(actual[test], model.predict_proba(texts[test]), len(labels))
