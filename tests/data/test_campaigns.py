@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spam_gpt2.data.campaigns import audit, campaigns_table, find_near_twins, masked
+from spam_gpt2.data.campaigns import audit, campaigns_table, find_near_twins, masked, near_twins
 from spam_gpt2.data.splits import split_messages
 
 WORDS = [
@@ -84,6 +84,12 @@ def test_case_punctuation_and_digits_make_no_other_text() -> None:
     same = find_near_twins(["Win £100 now!", "win £250, NOW", "see you"], 0.6)
     assert same.text_ids.tolist() == [0, 0, 1]
     assert len(find_near_twins([], 0.6).campaigns()) == 0
+
+
+def test_without_a_search_equal_texts_are_one_campaign_all_the_same() -> None:
+    texts = ["win 1 prize now", "Win 2 prize NOW", "win 3 prizes now"]
+    assert near_twins(texts, 1.0).campaigns().tolist() == [0, 0, 1]
+    assert near_twins(texts, 0.6).campaigns().tolist() == [0, 0, 0]
 
 
 def test_a_campaign_is_a_chain_of_near_twins() -> None:

@@ -19,6 +19,7 @@ NGRAM = 4  # characters
 BANDS, ROWS = 32, 4  # of the hashes of a text: equal in one whole band, two are candidates
 AUDITED = (0.6, 0.8)  # similarities at which pairs across splits are counted
 LARGEST = 5  # campaigns whose sizes are told
+SEARCHED = 50_000  # messages; a search among more takes minutes, and is made when asked for
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,18 @@ class NearTwins:
         return int(ones @ others + near.sum())
 
 
-def audit(twins: NearTwins, members: dict[str, np.ndarray], similarity: float) -> dict[str, Any]:
+def audit(
+    twins: NearTwins,
+    members: dict[str, np.ndarray],
+    similarity: float,
+    levels: Sequence[float] = AUDITED,
+) -> dict[str, Any]:
     """What `metrics/data.json` says of campaigns.
 
     Args:
         members: positions of the messages of each split, train among them.
         similarity: from which messages are of one campaign.
+        levels: similarities at which pairs across splits are counted.
     """
     numbers = twins.at(similarity).campaigns()
     sizes = np.bincount(numbers)
@@ -79,7 +86,7 @@ def audit(twins: NearTwins, members: dict[str, np.ndarray], similarity: float) -
                 f"{one} and {other}": twins.at(level).pairs_between(members[one], members[other])
                 for one, other in combinations(members, 2)
             }
-            for level in AUDITED
+            for level in levels
         },
     }
 
@@ -114,6 +121,15 @@ def masked(text: str) -> str:
     """
     kept = re.sub(r"[\W_]+", " ", re.sub(r"\d", "0", text.casefold())).strip()
     return f" {kept or text} "
+
+
+def near_twins(texts: Sequence[str], least: float) -> NearTwins:
+    """As `find_near_twins`; at 1 only texts that are equal once masked, without a search."""
+    if least < 1:
+        return find_near_twins(texts, least)
+    text_ids = pd.factorize(np.array([masked(text) for text in texts], dtype=object))[0]
+    none = np.empty(0, dtype=int)
+    return NearTwins(text_ids, none, none, np.empty(0))
 
 
 def find_near_twins(texts: Sequence[str], similarity: float) -> NearTwins:
