@@ -170,17 +170,20 @@ def python_command_faults(words: list[str], _: set[str]) -> list[str]:
 
 def module_faults(name: str, words: list[str]) -> list[str]:
     """What a module's own parser refuses, where it has one that can be had without running it."""
-    main = f"{name}.__main__" if name in ("spam_gpt2", "spam_gpt2.experiments") else name
+    if name == "spam_gpt2" and words[:1] == ["app"]:
+        name, words = "spam_gpt2.app", words[1:]
+    packages = ("spam_gpt2", "spam_gpt2.app", "spam_gpt2.experiments")
+    main = f"{name}.__main__" if name in packages else name
     module: Any = importlib.import_module(main)
     if not hasattr(module, "parser"):
         return missing_options(["-m", name], words)
     parser, said = module.parser(), io.StringIO()
     parser.allow_abbrev = False  # or else `--colum` would be taken
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             args = parser.parse_args(words)
-    except SystemExit:
-        return [said.getvalue().splitlines()[-1]]
+    except SystemExit as left:  # 0 after --help
+        return [said.getvalue().splitlines()[-1]] if left.code else []
     named = args.names if name == "spam_gpt2.experiments" else []
     return [f"no experiment {name}" for name in named if name not in experiment_names()]
 

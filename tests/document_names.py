@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 from conftest import ROOT
 from dvc.exceptions import DvcException
-from dvc.utils.hydra import apply_overrides
+from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
+from hydra.errors import OverrideParseException
 from source_code import FIELDS
 
 from spam_gpt2.common.files import InputError
@@ -24,7 +25,7 @@ from spam_gpt2.experiments.spec import overridden
 
 # Made by a command or downloaded; stages' outputs are looked up in the pipeline files instead.
 MADE = (
-    ".venv", ".git", ".csv", ".tsv", "models/finetune_checkpoint",
+    ".venv", ".git", ".dvc/tmp/rwlock", ".csv", ".tsv", "models/finetune_checkpoint",
     ".netrc", ".*.*.verified", "mlflow.db", "mlruns", "pr-report", "pr-report/comment.md",
     "dvc_plots/index.html", "sbom.json", "models/checkpoint", "origin.json", "spam.csv",
     "messages.csv", "config.json", "weights.safetensors", "classifier.safetensors",
@@ -104,11 +105,12 @@ def override_faults(overrides: list[str]) -> list[str]:
         return unknown
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "params.yaml"
-        copy.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
         try:
-            apply_overrides(copy, overrides)
-            check_params(read_yaml(copy), Path("params.yaml"))
-        except (DvcException, InputError) as error:
+            for one in get_hydra_sweeps({"params.yaml": overrides}):  # several where commas stand
+                copy.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), "utf-8")
+                apply_overrides(copy, one["params.yaml"])
+                check_params(read_yaml(copy), Path("params.yaml"))
+        except (DvcException, InputError, OverrideParseException) as error:
             return [f"-S {' '.join(overrides)}: {error.__cause__ or error}"]
     return []
 

@@ -63,25 +63,43 @@ def test_an_override_changes_its_value_and_no_other_line(
     assert changes(copy) == expected
 
 
-def test_after_an_experiment_is_applied_one_line_differs(tmp_path: Path) -> None:
-    """With DVC's real commands, on a pipeline of one stage."""
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """DVC's project of one stage, which has our parameters."""
     repository = Repository(tmp_path)
     shutil.copyfile(PARAMS_PATH, tmp_path / "params.yaml")
-    repository.write(
-        "dvc.yaml", {"stages": {"one": {"cmd": "echo", "params": ["finetune.epochs"]}}}
-    )
-
-    def dvc(*words: str) -> None:
-        environment = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "DVC_NO_ANALYTICS": "1"}
-        command = [Path(sys.executable).with_name("dvc"), *words]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-
-    dvc("init", "--quiet")
+    stage = {"cmd": "echo", "params": ["finetune.epochs", "finetune.learning_rate"]}
+    repository.write("dvc.yaml", {"stages": {"one": stage}})
+    dvc(tmp_path, "init", "--quiet")
     repository.commit()
-    dvc("exp", "run", "--temp", "--name", "short", "-S", "finetune.epochs=3")
+    return repository
+
+
+def dvc(folder: Path, *words: str) -> str:
+    """What a real command prints."""
+    environment = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "DVC_NO_ANALYTICS": "1"}
+    command = [Path(sys.executable).with_name("dvc"), *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_after_an_experiment_is_applied_one_line_differs(
+    tmp_path: Path, repository: Repository
+) -> None:
+    dvc(tmp_path, "exp", "run", "--temp", "--name", "short", "-S", "finetune.epochs=3")
     assert changes(tmp_path / "params.yaml") == []
-    dvc("exp", "apply", "short")
+    dvc(tmp_path, "exp", "apply", "short")
     assert changes(tmp_path / "params.yaml") == ["-  epochs: 5", "+  epochs: 3"]
+
+
+def test_a_search_queues_an_experiment_for_each_value(
+    tmp_path: Path, repository: Repository
+) -> None:
+    values = "finetune.learning_rate=1e-5,5e-5,1e-4"  # as docs/experiments.md has it
+    assert values in (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
+    dvc(tmp_path, "exp", "run", "--queue", "-S", values)
+    queued = repository.git("log", "-g", "--format=%H", "refs/exps/celery/stash").split()
+    files = [yaml.safe_load(repository.git("show", f"{commit}:params.yaml")) for commit in queued]
+    rates = [float(file["finetune"]["learning_rate"]) for file in files]
+    assert sorted(rates) == [1e-5, 5e-5, 1e-4]
