@@ -272,7 +272,8 @@ def test_the_model_card_and_the_report(project: Path, capfd, caplog) -> None:
     (project / "reports/errors.json").write_text(json.dumps(context["errors"]))
     (project / "reports/probe.md").write_text("probe")
     (project / "reports/experiments.csv").write_text("experiment\n")
-    for name in [f"plots/{name}" for name in stage["PICTURES"]] + ["reports/experiments"]:
+    pictures = [f"plots/{name}" for name in (*stage["PICTURES"], "calibrate/prevalence")]
+    for name in [*pictures, "reports/experiments"]:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / f"{name}.png").write_bytes(b"a picture")
     assert run("report") == 0

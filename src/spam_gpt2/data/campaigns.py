@@ -45,6 +45,18 @@ class NearTwins:
         )
         return connected_components(links, directed=False)[1][self.text_ids]
 
+    def with_twin(self, among: np.ndarray) -> np.ndarray:
+        """Which messages have an equal or a near-twin among those marked, (N,) of bool.
+
+        A marked message counts as its own twin.
+        """
+        marked = np.zeros(int(self.text_ids.max(initial=-1)) + 1, dtype=bool)
+        marked[self.text_ids[among]] = True
+        found = marked.copy()
+        found[self.first[marked[self.second]]] = True
+        found[self.second[marked[self.first]]] = True
+        return found[self.text_ids]
+
     def pairs_between(self, one: np.ndarray, other: np.ndarray) -> int:
         """Pairs of a message at these positions and one at those that are equal or near-twins."""
         count = int(self.text_ids.max(initial=-1)) + 1

@@ -40,7 +40,7 @@ def load_tensors(path: Path, again: str = "`dvc repro` makes it anew") -> dict[s
     Raises: InputError when it is missing or damaged.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; {again}")
+        raise InputError(f"{path}: no such file; {again.removesuffix(' anew')}")
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
