@@ -56,7 +56,7 @@ test: $(READY) ## Run the tests
 	python -m pytest
 
 faults: $(READY) ## Run the fault trial in full (docs/reliability.md)
-	python -m pytest -m 'full or not full' tests/faults
+	python -m pytest -m 'full or not full' --hypothesis-profile=drawn tests/faults
 
 lint: $(READY) ## Check style
 	ruff check .

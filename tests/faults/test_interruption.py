@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -76,6 +77,32 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_project(root)
     evaluate(root)
     return root
+
+
+@pytest.mark.full
+def test_four_experiments_that_track_at_once_lose_no_run(finished: Path, tmp_path: Path) -> None:
+    """The stage itself, in copies of one project that has no database yet."""
+    copies = [shutil.copytree(finished, tmp_path / f"copy-{i}") for i in range(4)]
+    (tmp_path / "project").mkdir()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "DVC_"))}
+    environment |= {
+        "PYTHONPATH": str(ROOT / "src"),
+        "SPAM_GPT2_PROJECT": str(tmp_path / "project"),
+    }
+    stages = [
+        subprocess.Popen([sys.executable, ROOT / "stages/track.py"], cwd=copy, env=environment)
+        for copy in copies
+    ]
+    assert [stage.wait(timeout=300) for stage in stages] == [0] * 4
+    said = [(copy / "reports/tracked.txt").read_text() for copy in copies]
+    assert said == ["sent to MLflow\n"] * 4
+    with sqlite3.connect(tmp_path / "project/mlflow.db") as store:
+        runs = store.execute(
+            "select status, count(key) from runs join metrics using (run_uuid) group by run_uuid"
+        ).fetchall()
+    assert len(runs) == 4
+    assert len(set(runs)) == 1
+    assert runs[0][0] == "FINISHED"
 
 
 def kill_at_writes(
