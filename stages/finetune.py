@@ -63,6 +63,7 @@ def main() -> None:
         "trainable_parameters": sum(tensor.numel() for tensor in trained),
         "steps": curves.total_steps,
         **{name: curves.steps[-1][name] for name in ("train_loss", "validation_loss")},
+        **curves.kept,
     }
     write_json(Path("metrics/training.json"), summary)
     checkpoints.remove()

@@ -24,6 +24,7 @@ def settings(**changes: object) -> Finetune:
         "accumulation_steps": 1,
         "ignore_index": None,
         "epochs": 2,
+        "keep": "last",
         "log_every": 3,
         "checkpoint_every": 100,
         "seed": 123,

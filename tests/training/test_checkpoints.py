@@ -54,7 +54,7 @@ def run(made: Checkpoints | None, **changes: object) -> tuple[dict, Curves]:
 @pytest.mark.parametrize("trainable", ["last_block", "all", "lora"])
 @pytest.mark.parametrize("recipe", ["own", "book"])
 @pytest.mark.parametrize("reuse_frozen", [True, False])
-@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize(("accumulation", "keep"), [(1, "last"), (2, "best")])
 def test_it_goes_on_to_the_same_bytes(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -62,9 +62,10 @@ def test_it_goes_on_to_the_same_bytes(
     recipe: str,
     reuse_frozen: bool,
     accumulation: int,
+    keep: str,
 ) -> None:
     changes = {"trainable": trainable, "recipe": recipe, "reuse_frozen": reuse_frozen}
-    changes["accumulation_steps"] = accumulation
+    changes |= {"accumulation_steps": accumulation, "keep": keep}
     tensors, curves = run(None, **changes)
     folder = tmp_path / "checkpoint"
     for at in (2, 5, 7, 12):  # 5 is an epoch's end
@@ -198,7 +199,7 @@ OTHERS = {
     "finetune": {
         "trainable": "all", "lora_rank": 3, "lora_alpha": 3.0, "recipe": "book",
         "reuse_frozen": False, "learning_rate": 1.0, "weight_decay": 1.0, "batch_size": 9,
-        "accumulation_steps": 2, "ignore_index": 50256, "epochs": 6, "log_every": 1,
+        "accumulation_steps": 2, "ignore_index": 50256, "epochs": 6, "keep": "best", "log_every": 1,
         "checkpoint_every": 1, "seed": 1,
     },
     "classifier": {

@@ -171,6 +171,7 @@ class Finetune(Section):
     accumulation_steps: Count
     ignore_index: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None
     epochs: Count
+    keep: Literal["last", "best"]
     log_every: Count
     checkpoint_every: Count
     seed: Seed

@@ -14,9 +14,10 @@ from spam_gpt2.common.params import PARAMS_PATH, Finetune
 from spam_gpt2.features.features import Features
 from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
 from spam_gpt2.training.allocator import keep_freed_memory
+from spam_gpt2.training.best import Best
 from spam_gpt2.training.checkpoints import Checkpoints
 from spam_gpt2.training.optimizer import AdamW
-from spam_gpt2.training.recipe import RECIPES
+from spam_gpt2.training.recipe import RECIPES, mean_loss
 from spam_gpt2.training.state import Curves, TrainingState
 
 NO_INDEX = -100  # torch's own default: no class that the loss leaves out
@@ -35,8 +36,8 @@ def finetune(
     weights move after every `accumulation_steps` of them, and at an epoch's end, by the mean of
     their gradients. Nothing waits for the device but the points of the curves. The process keeps
     freed memory from here on (`keep_freed_memory`). Without validation nothing is looked at on the
-    way: the recipe `own` then trains to the same weights, in less time. With `checkpoints` it goes
-    on where it was interrupted, to the same bytes.
+    way and the last epoch is kept: the recipe `own` then trains to the same weights, in less time.
+    With `checkpoints` it goes on where it was interrupted, to the same bytes.
 
     Raises: InputError when training diverges.
     """
@@ -46,7 +47,8 @@ def finetune(
     tensors = trained_tensors(classifier)
     optimizer = AdamW(tensors, settings.learning_rate, settings.weight_decay)
     recipe = RECIPES[settings.recipe](classifier, train, validation, settings)
-    state = TrainingState(tensors, optimizer, recipe)
+    keeps_best = settings.keep == "best" and validation is not None
+    state = TrainingState(tensors, optimizer, recipe, Best() if keeps_best else None)
     if checkpoints:
         checkpoints.resume(state)
     classifier.train()
@@ -62,6 +64,8 @@ def finetune(
                     bar.set_postfix(loss=f"{last:.3f}", refresh=False)
                 if checkpoints and has_moved and state.done < len(state.batches):
                     checkpoints.offer(state)
+            if state.best:
+                state.best.offer(state.epoch, mean_loss(classifier, validation), tensors)
             state.end_epoch()
             if checkpoints:
                 checkpoints.offer(state)
@@ -97,12 +101,19 @@ def advance(state: TrainingState, loss: Tensor, settings: Finetune) -> bool:
 
 
 def finish(state: TrainingState) -> None:
-    """Complete the loss curve. Raises: InputError when numbers were lost."""
+    """Complete the loss curve, and go back to the best epoch where that is kept.
+
+    Raises: InputError when numbers were lost.
+    """
     if point := state.recipe.last_point():
         state.curves.steps.append(point)
     # No step's loss has seen what the last one made of the weights.
     sums = [tensor.sum().item() for tensor in state.tensors.values()]
     require_finite([*state.curves.steps[-1].values(), *sums], state.curves.total_steps)
+    if best := state.best:
+        best.put_back(state.tensors)
+        kept = {"kept_epoch": best.epoch, "kept_validation_loss": round(best.loss, 6)}
+        state.curves.kept.update(kept)
 
 
 def require_finite(figures: Iterable[float], step: int) -> None:

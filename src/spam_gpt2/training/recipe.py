@@ -78,9 +78,7 @@ class OwnRecipe:
         point = {"step": self.step, "train_loss": round(recent, 6)}
         if self.validation is None:
             return point
-        logits = all_logits(self.classifier, self.validation)
-        loss = F.cross_entropy(logits, self.validation.labels.cpu()).item()
-        return point | {"validation_loss": round(loss, 6)}
+        return point | {"validation_loss": round(mean_loss(self.classifier, self.validation), 6)}
 
     def state(self) -> dict[str, Tensor]:
         recent = {"recent": torch.stack(self.recent)} if self.recent else {}
@@ -174,6 +172,11 @@ class BookRecipe:
 
 
 RECIPES: dict[str, type[Recipe]] = {"own": OwnRecipe, "book": BookRecipe}
+
+
+def mean_loss(classifier: GPT2Classifier, features: Features) -> float:
+    """Cross-entropy, in nats a message."""
+    return F.cross_entropy(all_logits(classifier, features), features.labels.cpu()).item()
 
 
 def accuracy(classifier: GPT2Classifier, features: Features) -> float:

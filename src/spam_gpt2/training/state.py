@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spam_gpt2.training.best import Best
 from spam_gpt2.training.optimizer import MOMENTS, AdamW
 from spam_gpt2.training.recipe import Point, Recipe
 
@@ -19,6 +20,7 @@ class Curves:
     steps: list[Point] = field(default_factory=list)
     epochs: list[Point] = field(default_factory=list)
     total_steps: int = 0
+    kept: dict[str, float] = field(default_factory=dict)  # of the best epoch, where that is kept
 
 
 @dataclass
@@ -28,6 +30,7 @@ class TrainingState:
     tensors: dict[str, Tensor]  # those that are trained
     optimizer: AdamW
     recipe: Recipe
+    best: Best | None = None  # where the best epoch is kept
     curves: Curves = field(default_factory=Curves)
     epoch: int = 1
     batches: list[Tensor] = field(default_factory=list)  # of the epoch; none: still to draw
@@ -35,8 +38,9 @@ class TrainingState:
 
     @property
     def nbytes(self) -> int:
-        """What a snapshot takes on disk, about: the tensors and AdamW's two moments of each."""
-        return (1 + len(MOMENTS)) * sum(tensor.nbytes for tensor in self.tensors.values())
+        """What a snapshot takes on disk, about: the tensors, AdamW's moments and the best epoch."""
+        copies = 1 + len(MOMENTS) + (self.best is not None)
+        return copies * sum(tensor.nbytes for tensor in self.tensors.values())
 
     def draw(self) -> list[Tensor]:
         """The batches of this epoch that are still to do."""
@@ -56,6 +60,8 @@ class TrainingState:
             "recipe": self.recipe.state(),
             "draws": {"generator": torch.get_rng_state()},
         }
+        best = self.best or Best()
+        groups["best"] = best.tensors
         if self.batches:
             groups["draws"]["order"] = torch.cat(self.batches)
         flat = {
@@ -67,11 +73,12 @@ class TrainingState:
             "done": self.done,
             "sizes": [len(batch) for batch in self.batches],
         }
-        return flat, facts | {"steps": self.curves.steps, "epochs": self.curves.epochs}
+        facts |= {"steps": self.curves.steps, "epochs": self.curves.epochs}
+        return flat, facts | best.facts()
 
     def restore(self, flat: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Put back what `snapshot` gave."""
-        groups: dict[str, dict[str, Tensor]] = {"recipe": {}, "optimizer": {}}
+        groups: dict[str, dict[str, Tensor]] = {"recipe": {}, "optimizer": {}, "best": {}}
         for key, tensor in flat.items():
             group, _, name = key.partition(":")
             groups.setdefault(group, {})[name] = tensor
@@ -80,6 +87,8 @@ class TrainingState:
                 tensor.copy_(groups["model"][name])
         self.optimizer.load_state(groups["optimizer"])
         self.recipe.load_state(groups["recipe"], facts["step"])
+        if self.best:
+            self.best.load(groups["best"], facts)
         torch.set_rng_state(groups["draws"]["generator"].clone())
         self.curves = Curves(facts["steps"], facts["epochs"], facts["step"])
         self.epoch, self.done = facts["epoch"], facts["done"]
