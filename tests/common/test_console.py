@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from spam_gpt2.common.console import exit_with_error, progress, run_stage, say, warn
+from spam_gpt2.common.console import (
+    exit_with_error,
+    held_stderr,
+    progress,
+    run_stage,
+    say,
+    warn,
+)
 from spam_gpt2.common.files import InputError
 
 TIMINGS = Path("reports/timings.tsv")
@@ -201,3 +209,21 @@ def test_garbage_is_collected_from_where_the_work_begins(tmp_path: Path) -> None
         [sys.executable, script], cwd=tmp_path, check=True, text=True, stdout=subprocess.PIPE
     )
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_what_a_library_prints_below_python_is_held_back(capfd: pytest.CaptureFixture[str]) -> None:
+    with held_stderr():
+        os.write(2, b"a note of C++")
+    os.write(2, b"after it")
+    assert capfd.readouterr().err == "after it"
+
+
+def test_it_is_shown_where_the_library_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        with held_stderr():
+            os.write(2, b"a note of C++")
+            raise ImportError
+
+    with pytest.raises(ImportError):
+        fail()
+    assert capfd.readouterr().err == "a note of C++"

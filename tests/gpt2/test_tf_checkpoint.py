@@ -429,3 +429,13 @@ def test_names_are_openais(ours: str, theirs: str) -> None:
 def test_only_reading_a_checkpoint_imports_tensorflow() -> None:
     code = "import sys, spam_gpt2.gpt2.tf_checkpoint; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_tensorflow_says_nothing_as_it_starts(checkpoint_dir: Path) -> None:
+    """It used to print five lines before any setting of its log level counts."""
+    code = "import sys\nfrom pathlib import Path\n"
+    code += "from spam_gpt2.gpt2.tf_checkpoint import read_checkpoint\n"
+    code += "config, read = read_checkpoint(Path(sys.argv[1]))\nprint(len(read))\n"
+    command = [sys.executable, "-c", code, str(checkpoint_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("28\n", "")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +42,25 @@ def say(message: str) -> None:
 def warn(message: str) -> None:
     """A warning that stands out among the news."""
     say(f"WARNING: {message}")
+
+
+@contextmanager
+def held_stderr() -> Iterator[None]:
+    """Keep back what libraries of C and C++ print on standard error, unless the block fails."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as notes:
+        terminal = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notes.seek(0)
+            os.write(terminal, notes.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 def exit_with_error(error: InputError | OSError, place: object = "") -> NoReturn:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from spam_gpt2.common.console import held_stderr
 from spam_gpt2.common.files import InputError, read_json, write_json, write_text
 from spam_gpt2.common.validation import read_checked
 from spam_gpt2.gpt2.config import VOCABULARY_FILES, GPT2Config
@@ -141,7 +142,8 @@ def _tensorflow() -> ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up notes are no news here
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # it reads files; the GPU is torch's
-    import tensorflow
+    with held_stderr():  # what it says before it knows of the first of these
+        import tensorflow
 
     return tensorflow
 
