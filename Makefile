@@ -14,7 +14,7 @@ need_name = $(if $(NAME),,$(error Which? For example `make $(1)`; `make experime
 
 .DEFAULT_GOAL := help
 .PHONY: help repro report experiments experiment seeds cv test faults lint bench bench-quick mlflow register \
-  serve app export pr-report plots pictures lock setup audit sbom
+  serve app export pr-report plots pictures lock setup extras audit sbom
 BASE ?= main
 SEEDS ?= 5
 JOBS ?= 2
@@ -94,26 +94,38 @@ pictures: report ## Bring the README's pictures up to date: docs/*.png
 
 setup: $(READY) ## Only make the virtual environment; TORCH=cpu or TORCH=cuda chooses the build of torch
 
+extras: $(VENV)/.extras ## Install what `make export` and `make score` need besides
+
+$(VENV)/.extras: $(READY) requirements-extras.lock
+	$(PIP_INSTALL) --no-deps --require-hashes -r requirements-extras.lock
+	@touch $@
+
 # These tools' own packages are no part of what the lock files pin.
 TOOLS := $(VENV)/tools/bin
 INSTALL_TOOL = python -m venv $(VENV)/tools && $(TOOLS)/python -m pip install --quiet --disable-pip-version-check
 
 audit: $(READY) ## Look the pinned packages up among the known vulnerabilities
 	$(INSTALL_TOOL) pip-audit
-	$(TOOLS)/pip-audit --strict --require-hashes --disable-pip -r requirements.lock -r requirements-cuda.lock
+	$(TOOLS)/pip-audit --strict --require-hashes --disable-pip $(LOCKS:%=-r %.lock)
 
 sbom: $(READY) ## Write a CycloneDX list of what is installed: sbom.json
 	$(INSTALL_TOOL) cyclonedx-bom
 	$(TOOLS)/cyclonedx-py environment --output-file sbom.json $(VENV)
 
+COMPILE = $(TOOLS)/uv pip compile --quiet --no-header --universal --generate-hashes --no-annotate \
+  --python-version 3.11 --group dev pyproject.toml
+LOCKS := requirements requirements-cuda requirements-extras
+
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	$(INSTALL_TOOL) uv
-	$(TOOLS)/uv pip compile --quiet --no-header --universal --generate-hashes --no-annotate \
-	  --python-version 3.11 --group dev pyproject.toml > all.new
-	for lock in requirements requirements-cuda; do sed -n '/^#/p;/^[^#]/q' $$lock.lock > $$lock.new; done
+	for lock in $(LOCKS); do sed -n '/^#/p;/^[^#]/q' $$lock.lock > $$lock.new; done
+	$(COMPILE) > base.new
+	$(COMPILE) --all-extras --constraint base.new > all.new
 	awk '/^[^ ]/ {torch = /^(torch|triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+)==/} \
-	  {print >> (torch ? "requirements-cuda.new" : "requirements.new")}' all.new
-	mv requirements.new requirements.lock && mv requirements-cuda.new requirements-cuda.lock && rm all.new
+	  {print >> (torch ? "requirements-cuda.new" : "requirements.new")}' base.new
+	awk '/^[^ ]/ {if (NR == FNR) base[$$1]; else extra = !($$1 in base)} NR != FNR && extra' \
+	  base.new all.new >> requirements-extras.new
+	for lock in $(LOCKS); do mv $$lock.new $$lock.lock; done; rm base.new all.new
 
 # Another build than the installed one is asked for
 ifneq ($(TORCH),$(shell cat $(READY) 2>/dev/null))

@@ -7,16 +7,20 @@ installs the one and the other.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="no make")
 
@@ -165,6 +169,29 @@ def test_a_changed_byte_of_the_cuda_build_is_refused_by_its_digest() -> None:
     assert f"torch=={VERSION}" in "\n".join(pinned)
     others = (ROOT / "requirements.lock").read_text()
     assert not [name for name in names if f"\n{name}==" in others]
+
+
+def test_the_extras_are_pinned_beside_what_is_always_installed() -> None:
+    """All that they name and bring, with digests; nothing that another lock file pins."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras_of = project["optional-dependencies"]
+    wanted = {Requirement(line) for lines in extras_of.values() for line in lines}
+    pinned: dict[str, dict[str, str]] = {}
+    for name in ("requirements", "requirements-cuda", "requirements-extras"):
+        text = (ROOT / f"{name}.lock").read_text(encoding="utf-8")
+        blocks = [b for b in re.split(r"\n(?=\S)", text) if not b.startswith("#")]
+        assert all("--hash=sha256:" in block for block in blocks)
+        pinned[name] = dict(block.split()[0].split("==") for block in blocks)
+    extras, base = pinned.pop("requirements-extras"), {k for p in pinned.values() for k in p}
+    assert not extras.keys() & base
+    versions = extras | pinned["requirements"]
+    for requirement in wanted:
+        assert requirement.specifier.contains(versions[requirement.name]), requirement.name
+    for name in extras.keys() & {d.metadata["Name"] for d in importlib.metadata.distributions()}:
+        for line in importlib.metadata.requires(name) or []:
+            need = Requirement(line)
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(need.name) in base | extras.keys(), f"{name}: {need.name}"
 
 
 @pytest.mark.parametrize(

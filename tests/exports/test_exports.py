@@ -61,7 +61,7 @@ def test_where_onnx_is_not_installed_one_line_says_what_to_run(project: Path) ->
         [sys.executable, "-c", hide], cwd=project, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1
-    assert 'is not installed; run: pip install -e ".[export]"' in done.stderr
+    assert "is not installed; run: make extras" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (project / "exports").exists()
 

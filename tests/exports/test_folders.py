@@ -53,13 +53,11 @@ def test_what_is_no_export_is_not_replaced(tmp_path: Path, kind: str) -> None:
     assert place.exists()
 
 
-def test_a_package_that_is_missing_is_named_with_pips_command() -> None:
+def test_a_package_that_is_missing_is_named_with_the_command() -> None:
     need("json")
     with pytest.raises(InputError) as caught:
         need("json", "no_such_package")
-    assert str(caught.value) == (
-        'no_such_package is not installed; run: pip install -e ".[export]"'
-    )
+    assert str(caught.value) == ("no_such_package is not installed; run: make extras")
 
 
 def test_sizes_are_those_of_all_files(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from spam_gpt2.gpt2.config import CONFIG_FILE, GPT2Config
 from spam_gpt2.gpt2.hf_checkpoint import HF_FILES
 from spam_gpt2.gpt2.tokenizer import END_OF_TEXT
 
-PIP = 'pip install -e ".[export]"'
+INSTALL = "make extras"
 
 
 def need(*packages: str) -> None:
     """Raises: InputError with pip's command for the first package that is not installed."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise InputError(f"{package} is not installed; run: {PIP}")
+            raise InputError(f"{package} is not installed; run: {INSTALL}")
 
 
 @contextmanager
