@@ -105,7 +105,8 @@ def test_an_address_of_a_folder_with_an_odd_name_is_a_source(odd: Clone, tmp_pat
 @pytest.mark.full
 def test_the_page_and_its_links_are_whole_in_a_folder_with_an_odd_name(odd: Clone) -> None:
     """All of the pipeline by DVC; a page opened there needs nothing that is named by a path."""
-    shutil.copyfile(ROOT / "reports/experiments.csv", odd.folder / "reports/experiments.csv")
+    for name in ("experiments.csv", "experiments.png"):
+        shutil.copyfile(ROOT / "reports" / name, odd.folder / "reports" / name)
     assert len(odd.repro()) == 13
     assert len(odd.repro(*REPORTS)) >= len(REPORTS)
     for page in ("reports/index.html", "reports/plots.html"):
