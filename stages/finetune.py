@@ -15,9 +15,11 @@ from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.head import trained_tensors
 from spam_gpt2.training.checkpoints import checkpoints_of
 from spam_gpt2.training.loop import finetune
+from spam_gpt2.training.watcher import Watcher
 
 WEIGHTS_DIR = Path("models/gpt2")
 FEATURES_DIR = Path("data/features")
+LIVE = "spam_gpt2.tracking.live"  # a process of its own: no change of it trains anew
 
 
 def main() -> None:
@@ -36,7 +38,9 @@ def main() -> None:
     for features in (train, validation):
         check_fit(features, classifier)
     checkpoints = checkpoints_of(params, compute)
-    curves = finetune(classifier, train, validation, settings, checkpoints)
+    watcher = Watcher(LIVE if params.track.enabled and params.track.live else None)
+    watcher.tell(training=checkpoints.fingerprint, weights=origin.name, **compute.describe())
+    curves = finetune(classifier, train, validation, settings, checkpoints, watcher.row)
     card = Card(
         labels=labels,
         position=chosen.position,
@@ -67,6 +71,8 @@ def main() -> None:
     }
     write_json(Path("metrics/training.json"), summary)
     checkpoints.remove()
+    watcher.tell(saved=True)
+    watcher.end()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,14 +41,16 @@ class Interrupting(Checkpoints):
             raise KeyboardInterrupt
 
 
-def run(made: Checkpoints | None, **changes: object) -> tuple[dict, Curves]:
+def run(
+    made: Checkpoints | None, on_row: Callable | None = None, **changes: object
+) -> tuple[dict, Curves]:
     setting = settings(epochs=3, batch_size=2, log_every=4, **changes)
     torch.manual_seed(setting.seed)
     classifier = GPT2Classifier(random_gpt2(TINY, 1), 2, "last_token")
     unfreeze(classifier, setting.trainable, setting.lora_rank, setting.lora_alpha)
     cut = 2 if setting.trainable == "last_block" and setting.reuse_frozen else 0
     splits = (extract_features(classifier, *toy_messages(n, n), cut, 50) for n in (10, 6))
-    curves = finetune(classifier, *splits, setting, made)
+    curves = finetune(classifier, *splits, setting, made, on_row)
     return {name: t.detach() for name, t in trained_tensors(classifier).items()}, curves
 
 
@@ -76,6 +79,16 @@ def test_it_goes_on_to_the_same_bytes(
     assert "finetune continues after step 12" in capsys.readouterr().err
     assert curves_again == curves
     assert all(torch.equal(again[name], tensors[name]) for name in tensors)
+
+
+def test_who_watches_sees_all_rows_also_those_before_an_interruption(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(Interrupting(tmp_path, 7))
+    rows: list[tuple[str, dict]] = []
+    _, curves = run(Checkpoints(tmp_path, "this", 100), lambda *row: rows.append(row))
+    assert [row for column, row in rows if column == "step"] == curves.steps
+    assert [row for column, row in rows if column == "epoch"] == curves.epochs
+    assert len(rows) == len(curves.steps) + len(curves.epochs) > 6
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,7 @@ class CrossValidate(Section):
 
 class Track(Section):
     enabled: bool
+    live: bool
     experiment: Annotated[str, Field(min_length=1, max_length=250)]
 
 

@@ -24,7 +24,14 @@ from spam_gpt2.tracking.datasets import dataset_inputs
 from spam_gpt2.tracking.naming import run_name
 from spam_gpt2.tracking.points import STAGES, Point, file_points, result_points, time_points
 from spam_gpt2.tracking.provenance import classifier_sha256, system_tags, tags
-from spam_gpt2.tracking.run_state import COMPLETE, TAG, end_orphans, find_run, this_process
+from spam_gpt2.tracking.run_state import (
+    COMPLETE,
+    TAG,
+    end_orphans,
+    find_run,
+    find_trained,
+    this_process,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -115,7 +122,8 @@ def _open_experiment(experiment: str, location: str | None) -> tuple[MlflowClien
 def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
     """Send all that is known of this execution so far to MLflow; returns the run's id.
 
-    Start and end are those of the execution: this may be sent much later.
+    Start and end are those of the execution: this may be sent much later. A run that showed the
+    training while it ran (`track.live`) is completed.
 
     Args:
         root: the project's folder, as for `open_store`, which also says what this raises.
@@ -130,8 +138,13 @@ def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
     points = list(result_points(root))
     began, ended = _execution(root)
     end_orphans(client, experiment_id)
-    name, sender = run_name(root, params), {TAG: this_process()}
-    run_id = client.create_run(experiment_id, began, sender, name).info.run_id
+    run_id = find_trained(client, experiment_id, classifier_sha256(root))
+    if run_id is None:
+        name, sender = run_name(root, params), {TAG: this_process()}
+        run_id = client.create_run(experiment_id, began, sender, name).info.run_id
+    else:
+        client.update_run(run_id, "RUNNING")
+        client.set_tag(run_id, TAG, this_process())
     with failed_when_cut_off(client, run_id):
         client.log_batch(
             run_id,

@@ -1,6 +1,7 @@
 """Runs in MLflow's store: that of a classifier is found, those that nobody will end are ended.
 
-The tag `tracking` of a run says which process sends it, and then that it is complete.
+The tag `tracking` of a run says which process sends it, and then that it is complete. With
+`track.live` the tag `training` has the fingerprint of what is trained.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 TAG = "tracking"
 COMPLETE = "complete"
+TRAINED = "trained"  # its curves are there, and `track` adds the rest
 
 
 def this_process() -> str:
@@ -38,9 +40,25 @@ def find_run(client: MlflowClient, experiment_id: str, digest: str) -> str | Non
         digest: as `classifier_sha256` gives it; empty is that of no run.
     """
     wanted = f"tags.classifier_sha256 = '{digest}' and attributes.status = 'FINISHED'"
+    return _newest(client, experiment_id, wanted) if digest else None
+
+
+def find_trained(client: MlflowClient, experiment_id: str, digest: str) -> str | None:
+    """Id of the run that showed how a classifier was trained, and has none of its results yet."""
+    wanted = f"tags.classifier_sha256 = '{digest}' and tags.{TAG} = '{TRAINED}'"
+    return _newest(client, experiment_id, wanted) if digest else None
+
+
+def find_training(client: MlflowClient, experiment_id: str, training: str) -> str | None:
+    """Id of the run of a training that was interrupted, or whose results were never added."""
+    wanted = f"tags.training = '{training}' and tags.{TAG} != '{COMPLETE}'"
+    return _newest(client, experiment_id, f"{wanted} and attributes.status != 'RUNNING'")
+
+
+def _newest(client: MlflowClient, experiment_id: str, wanted: str) -> str | None:
     order = ["attributes.start_time DESC"]
     found = client.search_runs([experiment_id], wanted, order_by=order, max_results=1)
-    return found[0].info.run_id if found and digest else None
+    return found[0].info.run_id if found else None
 
 
 def end_orphans(client: MlflowClient, experiment_id: str) -> None:

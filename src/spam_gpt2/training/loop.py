@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,7 +17,7 @@ from spam_gpt2.training.allocator import keep_freed_memory
 from spam_gpt2.training.best import Best
 from spam_gpt2.training.checkpoints import Checkpoints
 from spam_gpt2.training.optimizer import AdamW
-from spam_gpt2.training.recipe import RECIPES, mean_loss
+from spam_gpt2.training.recipe import RECIPES, Point, mean_loss
 from spam_gpt2.training.state import Curves, TrainingState
 
 NO_INDEX = -100  # torch's own default: no class that the loss leaves out
@@ -29,6 +29,7 @@ def finetune(
     validation: Features | None,
     settings: Finetune,
     checkpoints: Checkpoints | None = None,
+    on_row: Callable[[str, Point], None] | None = None,
 ) -> Curves:
     """AdamW (Loshchilov & Hutter 2019) on the cross-entropy of the classes, in place.
 
@@ -37,7 +38,8 @@ def finetune(
     their gradients. Nothing waits for the device but the points of the curves. The process keeps
     freed memory from here on (`keep_freed_memory`). Without validation nothing is looked at on the
     way and the last epoch is kept: the recipe `own` then trains to the same weights, in less time.
-    With `checkpoints` it goes on where it was interrupted, to the same bytes.
+    With `checkpoints` it goes on where it was interrupted, to the same bytes. `on_row` is called
+    with the column that each row of a curve goes by, and the row.
 
     Raises: InputError when training diverges.
     """
@@ -49,6 +51,7 @@ def finetune(
     recipe = RECIPES[settings.recipe](classifier, train, validation, settings)
     keeps_best = settings.keep == "best" and validation is not None
     state = TrainingState(tensors, optimizer, recipe, Best() if keeps_best else None)
+    state.curves.on_row = on_row
     if checkpoints:
         checkpoints.resume(state)
     classifier.train()
@@ -96,7 +99,7 @@ def advance(state: TrainingState, loss: Tensor, settings: Finetune) -> bool:
         state.optimizer.zero_grad()
     if point := state.recipe.loss_point(curves.total_steps, loss):
         require_finite(point.values(), curves.total_steps)
-        curves.steps.append(point)
+        curves.add(curves.steps, point)
     return is_due
 
 
@@ -106,7 +109,7 @@ def finish(state: TrainingState) -> None:
     Raises: InputError when numbers were lost.
     """
     if point := state.recipe.last_point():
-        state.curves.steps.append(point)
+        state.curves.add(state.curves.steps, point)
     # No step's loss has seen what the last one made of the weights.
     sums = [tensor.sum().item() for tensor in state.tensors.values()]
     require_finite([*state.curves.steps[-1].values(), *sums], state.curves.total_steps)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -21,6 +22,17 @@ class Curves:
     epochs: list[Point] = field(default_factory=list)
     total_steps: int = 0
     kept: dict[str, float] = field(default_factory=dict)  # of the best epoch, where that is kept
+    on_row: Callable[[str, Point], None] | None = field(default=None, compare=False)
+
+    def add(self, curve: list[Point], row: Point) -> None:
+        """Add a row to `steps` or `epochs`, and show it."""
+        curve.append(row)
+        self.show([row])
+
+    def show(self, rows: list[Point]) -> None:
+        """Tell who listens of rows, each with the column that it goes by."""
+        for row in rows if self.on_row else []:
+            self.on_row("epoch" if "epoch" in row else "step", row)
 
 
 @dataclass
@@ -49,7 +61,7 @@ class TrainingState:
 
     def end_epoch(self) -> None:
         """Look at the accuracy and turn to the next epoch."""
-        self.curves.epochs.append(self.recipe.accuracy_point(self.epoch))
+        self.curves.add(self.curves.epochs, self.recipe.accuracy_point(self.epoch))
         self.epoch, self.batches, self.done = self.epoch + 1, [], 0
 
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -90,7 +102,10 @@ class TrainingState:
         if self.best:
             self.best.load(groups["best"], facts)
         torch.set_rng_state(groups["draws"]["generator"].clone())
-        self.curves = Curves(facts["steps"], facts["epochs"], facts["step"])
+        self.curves = replace(
+            self.curves, steps=facts["steps"], epochs=facts["epochs"], total_steps=facts["step"]
+        )
+        self.curves.show([*facts["steps"], *facts["epochs"]])
         self.epoch, self.done = facts["epoch"], facts["done"]
         sizes = facts["sizes"]
         self.batches = list(groups["draws"]["order"].split(sizes)) if sizes else []
