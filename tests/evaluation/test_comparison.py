@@ -52,7 +52,7 @@ def test_where_chance_explains_it_no_difference_is_shown() -> None:
     assert figures["accuracy_difference"] == -0.019868
     assert figures["summary"] == (
         "No difference between A and the baseline can be shown on 302 test messages: only A is "
-        "right about 3 of them, only the baseline about 9."
+        "right about 3 of them, only the baseline about 9; accuracy -2.0 points (-4.7 to +0.4)."
     )
 
 

@@ -15,6 +15,7 @@ from spam_gpt2.evaluation.intervals import (
     difference_interval,
     f1_interval,
     mean_interval,
+    paired_difference_interval,
     share_interval,
 )
 
@@ -125,3 +126,31 @@ def test_wilsons_interval_is_scipys(count: int, total: int, confidence: float) -
     low, high = share_interval(count, total, confidence)
     assert [low, high] == [round(expected.low, 6), round(expected.high, 6)]
     assert math.copysign(1, low) == 1  # no -0.0 in a metrics file
+
+
+PAIRED = [  # Newcombe 1998 on paired data, table III, method 10: the four counts and the limits
+    (36, 12, 2, 0, 0.0569, 0.3404),
+]
+
+
+@pytest.mark.parametrize(("both", "first", "second", "neither", "low", "high"), PAIRED)
+def test_the_interval_of_a_paired_difference_is_the_published_one(
+    both: int, first: int, second: int, neither: int, low: float, high: float
+) -> None:
+    pairs = np.array([[both, first], [second, neither]])
+    assert paired_difference_interval(pairs, 0.95) == pytest.approx((low, high), abs=1e-4)
+    turned = paired_difference_interval(pairs.T, 0.95)
+    assert turned == pytest.approx((-high, -low), abs=1e-4)
+
+
+@given(counts=st.tuples(*[st.integers(0, 40)] * 4).filter(any))
+def test_a_paired_difference_is_within_its_interval_which_has_a_width(
+    counts: tuple[int, ...],
+) -> None:
+    pairs = np.array(counts).reshape(2, 2)
+    difference = (counts[1] - counts[2]) / sum(counts)
+    low, high = paired_difference_interval(pairs, 0.95)
+    rounded = 1e-5  # as Wilson's bounds are
+    assert -1 - rounded <= low <= difference + rounded
+    assert difference - rounded <= high <= 1 + rounded
+    assert high - low > 0.01

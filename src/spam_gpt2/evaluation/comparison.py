@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from spam_gpt2.evaluation.intervals import Bounds, paired_difference_interval
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -38,6 +40,10 @@ class Comparison:
         """Accuracy of the first less that of the second."""
         return (self.only_first - self.only_second) / int(self.table.sum())
 
+    def interval(self, confidence: float) -> Bounds:
+        """That of the difference of the accuracies."""
+        return paired_difference_interval(self.table, confidence)
+
     @property
     def p_value(self) -> float:
         """The exact test of McNemar 1947, two-sided; 1 when both are right about the same.
@@ -56,8 +62,10 @@ class Comparison:
             confidence: of the test; 0.95 calls a difference shown when its p-value is below 0.05.
         """
         total, alone = int(self.table.sum()), (self.only_first, self.only_second)
+        low, high = (f"{100 * bound:+.1f}" for bound in self.interval(confidence))
         counts = (
-            f"only {first} is right about {alone[0]:,} of them, only {second} about {alone[1]:,}."
+            f"only {first} is right about {alone[0]:,} of them, only {second} about {alone[1]:,}; "
+            f"accuracy {100 * self.accuracy_difference:+.1f} points ({low} to {high})."
         )
         if self.p_value >= 1 - confidence:
             start = f"No difference between {first} and {second} can be shown"
@@ -71,6 +79,7 @@ class Comparison:
         return {
             **vars(self),
             "accuracy_difference": round(self.accuracy_difference, 6),
+            "interval": [round(bound, 6) for bound in self.interval(confidence)],
             "p_value": round(self.p_value, 6),
             "summary": self.verdict(split, first, second, confidence),
         }

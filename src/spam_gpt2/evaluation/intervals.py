@@ -87,6 +87,30 @@ def difference_interval(
     )
 
 
+def paired_difference_interval(pairs: np.ndarray, confidence: float) -> Bounds:
+    """Interval of the first share less the second, of the same messages (Newcombe 1998, Statistics
+    in Medicine 17, 2635-2650, method 10: from Wilson's intervals and the correlation of the two).
+
+    Args:
+        pairs: counts (2, 2), rows first yes and no, columns second yes and no.
+    """
+    total, firsts, seconds = int(pairs.sum()), pairs.sum(1), pairs.sum(0)
+    first, second = firsts[0] / total, seconds[0] / total
+    low, high = share_interval(int(firsts[0]), total, confidence)
+    low_second, high_second = share_interval(int(seconds[0]), total, confidence)
+    together = float(pairs[0, 0] * pairs[1, 1] - pairs[0, 1] * pairs[1, 0])
+    if together > 0:  # corrected for continuity
+        together = max(together - total / 2, 0.0)
+    spread = sqrt(float(firsts.prod()) * float(seconds.prod()))
+    correlation = together / spread if spread else 0.0
+
+    def reach(a: float, b: float) -> float:
+        return sqrt(max(a * a - 2 * correlation * a * b + b * b, 0.0))
+
+    down, up = reach(first - low, high_second - second), reach(high - first, second - low_second)
+    return first - second - down, first - second + up
+
+
 def bootstrap_mean_interval(
     values: np.ndarray, strata: np.ndarray, *, confidence: float, resamples: int, seed: int
 ) -> Bounds:
