@@ -167,6 +167,27 @@ def test_a_file_is_classified_and_a_bad_one_refused_in_words(page: Page, tmp_pat
     page.until("document.querySelector('#status').textContent.startsWith('Type or paste')")
 
 
+DROP = """
+(() => {
+  const dropped = new DataTransfer();
+  dropped.items.add(new File(["label,text\\nham,see you\\nspam,win a prize\\n"], "inbox.csv"));
+  const how = { dataTransfer: dropped, bubbles: true, cancelable: true };
+  const event = (name) => new DragEvent(name, how);
+  document.querySelector("h1").dispatchEvent(event("dragover"));
+  const shown = document.body.classList.contains("drop");
+  document.querySelector("h1").dispatchEvent(event("drop"));
+  return [shown, document.body.classList.contains("drop")];
+})()
+"""
+
+
+@needs_chromium
+def test_a_file_that_is_dropped_anywhere_is_classified(page: Page) -> None:
+    assert page.value(DROP) == [True, False]  # that it may be dropped shows while it is held there
+    page.until("document.querySelector('#summary').textContent.startsWith('2 messages')")
+    assert page.text(".result:last-child .text") == "win a prize"
+
+
 @needs_chromium
 @pytest.mark.parametrize("width", [320, 1000])
 def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
