@@ -54,8 +54,8 @@ def main() -> None:
     if len(labels) == 2:
         metrics["threshold"] = validation.about(decision, confidence)
         metrics |= operating_points(splits, decision, confidence)
-        metrics["at_rates"] = at_rates(actual, p, decision, validation)
-        metrics["expected_cost"] = decision_costs(actual, p, decision, given)
+        metrics["at_rates"] = at_rates(actual, p, decision, validation, confidence)
+        metrics["expected_cost"] = decision_costs(actual, p, decision, given, confidence)
         panels = rates_panels(metrics["at_rates"], labels[1], given)
         title, note = f"At other shares of {labels[1]}", f"{model['weights']}, {len(p):,} messages"
         save_bars(PLOTS_DIR / "prevalence.png", panels, title=title, note=note)

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from spam_gpt2.classifier.predict import Predictor
+from spam_gpt2.classifier.artifacts import CARD_FILE
+from spam_gpt2.classifier.decision import DECISION_DIR, load_decision
+from spam_gpt2.classifier.predict import CLASSIFIER_DIR, Predictor
 from spam_gpt2.common.console import run_stage, say
 from spam_gpt2.common.files import write_csv, write_json
 from spam_gpt2.common.params import Params, load_params
@@ -40,7 +42,8 @@ def evaluate(params: Params) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     known = pd.concat([frame["text"] for frame in splits.values()])
     actual = label_ids(train, labels)
     baseline = fit_baseline(train["text"], actual, params.baseline, card.fold)
-    judges = Judges(predictor, baseline, params.evaluate)
+    decision = load_decision(DECISION_DIR, CLASSIFIER_DIR / CARD_FILE, labels)
+    judges = Judges(predictor, baseline, params.evaluate, decision)
     own = judges.judge(test.assign(origin=test["label"]))
     rows = right_rows("own test", own.figures)
     files: dict[str, Any] = {}

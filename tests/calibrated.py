@@ -26,6 +26,7 @@ def calibration(labels: list[str]) -> dict[str, Any]:
     threshold = {"value": 0.9153, "as_trained": 0.98, "negatives": 74, "allowed": 0,
                  "negatives_needed": 381}  # fmt: skip
     cost = {"as_trained": 484.0, "decision": 39.987}
+    cost["intervals"] = {"as_trained": [470.0, 500.0], "decision": [30.2, 51.7]}
     return {
         **found,
         "threshold": threshold,

@@ -8,7 +8,11 @@ from scipy import stats
 
 from spam_gpt2.classifier.decision import UNSURE_CLASS
 from spam_gpt2.common.params import Costs
-from spam_gpt2.evaluation.costs import cheapest_thresholds, expected_cost
+from spam_gpt2.evaluation.costs import (
+    cheapest_thresholds,
+    expected_cost,
+    expected_cost_interval,
+)
 
 GRID = np.linspace(0, 1, 201)
 
@@ -26,6 +30,25 @@ def test_with_a_person_by_hand() -> None:
     decided = np.array([0, 0, UNSURE_CLASS, 1, 1, UNSURE_CLASS])
     cost = expected_cost(actual, decided, 0.1, Costs(missed=2, blocked=10), 0.5)
     assert cost == pytest.approx(225 * 10 + (225 + 50) * 0.5)
+
+
+@pytest.mark.parametrize("unsure", [None, 0.5])
+def test_the_interval_holds_the_true_cost_as_often_as_it_says(unsure: float | None) -> None:
+    """Of messages drawn again and again, at rates of the mistakes that are known."""
+    random, costs = np.random.default_rng(3), Costs(missed=1, blocked=10)
+    actual = np.repeat([0, 1], [400, 120])
+    ham = [0, 1, UNSURE_CLASS], [0.97, 0.02, 0.01]
+    spam = [1, 0, UNSURE_CLASS], [0.8, 0.15, 0.05]
+    asked = unsure or 0.0
+    true = 1000 * (0.9 * (10 * 0.02 + asked * 0.01) + 0.1 * (1 * 0.15 + asked * 0.05))
+    held = 0
+    for _ in range(500):
+        drawn = [random.choice(w, n, p=p) for (w, p), n in ((ham, 400), (spam, 120))]
+        decided = np.concatenate(drawn)
+        low, high = expected_cost_interval(actual, decided, 0.1, costs, unsure, 0.95)
+        assert low <= expected_cost(actual, decided, 0.1, costs, unsure) <= high
+        held += low <= true <= high
+    assert 0.92 <= held / 500 <= 0.985
 
 
 def drawn(prevalence: float, n: int = 300_000) -> tuple[np.ndarray, np.ndarray]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from spam_gpt2.classifier.decision import Decision, as_trained
 from spam_gpt2.common.params import Evaluate
 from spam_gpt2.evaluation.external import (
+    Judges,
     drift,
     external_figures,
     right_rows,
@@ -37,6 +40,50 @@ def test_shares_are_those_that_are_counted() -> None:
     low, high = found["by_label"]["spam"]["interval"]
     z = 1.959964
     assert (low, high) == (pytest.approx(2 / (2 + z**2), abs=1e-5), 1.0)  # Wilson's, of 2 of 2
+
+
+class Said:
+    """In place of a classifier or a baseline: it says what it is told to."""
+
+    card = SimpleNamespace(labels=["ham", "spam"])
+
+    def predict(self, texts: list[str]) -> list[SimpleNamespace]:
+        return [SimpleNamespace(probabilities=row) for row in PROBABILITIES]
+
+    def predict_proba(self, texts: list[str]) -> np.ndarray:
+        return PROBABILITIES
+
+
+@pytest.mark.parametrize(
+    ("decision", "expected"),
+    [
+        (as_trained(["ham", "spam"], 0.65), {"recall": 2 / 4, "false_positive_rate": 1 / 3}),
+        # At 0.6 and 0.7 a person looks: then there is no accuracy, but the share of these.
+        (
+            Decision(["ham", "spam"], 1.0, [0.5, 0.5], [0.5, 0.5], 0.75, 0.5),
+            {"recall": 2 / 4, "false_positive_rate": 0.0, "unsure": 2 / 7},
+        ),
+        # With the odds of spam at a ninth of those in training, only 0.9 is left at a half.
+        (
+            Decision(["ham", "spam"], 1.0, [0.5, 0.5], [0.9, 0.1], 0.49, None),
+            {"recall": 1 / 4, "false_positive_rate": 0.0, "accuracy": 4 / 7},
+        ),
+        (None, None),
+    ],
+)
+def test_the_saved_decision_has_rates_of_its_own(
+    decision: Decision | None, expected: dict[str, float] | None
+) -> None:
+    messages = pd.DataFrame({"label": np.array(["ham", "spam"])[ACTUAL], "origin": ORIGINS})
+    judged = Judges(Said(), Said(), SETTINGS, decision).judge(messages.assign(text="a"))
+    assert judged.figures["gpt2"]["accuracy"] == pytest.approx(5 / 7, abs=1e-6)
+    found = judged.figures["gpt2"].get("decision")
+    if expected is None:
+        assert found is None
+        return
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    assert found["intervals"].keys() == found.keys() - {"intervals"}
+    assert "decision" not in judged.figures["baseline"]
 
 
 def test_figures_and_intervals_are_those_of_test() -> None:

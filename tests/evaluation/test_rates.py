@@ -39,7 +39,7 @@ def validation() -> Validation:
 def test_figures_are_those_of_messages_drawn_at_the_rate(validation: Validation) -> None:
     """Those here are of as much spam as ham; there it is one in twenty."""
     decision = validation.choose([0.8, 0.2])
-    found = at_rates(*messages(200_000, 200_000, 2), decision, validation)
+    found = at_rates(*messages(200_000, 200_000, 2), decision, validation, 0.95)
     assert list(found) == ["0.01", "0.05", "0.13", "0.5"]
     actual, p = messages(20_000, 380_000, 3)
     ways = as_trained(LABELS), decision, validation.choose([0.95, 0.05])
@@ -53,7 +53,7 @@ def test_figures_are_those_of_messages_drawn_at_the_rate(validation: Validation)
 
 
 def test_the_decision_for_a_rate_is_the_best_there(validation: Validation) -> None:
-    found = at_rates(*messages(50_000, 50_000, 2), validation.choose([0.8, 0.2]), validation)
+    found = at_rates(*messages(50_000, 50_000, 2), validation.choose([0.8, 0.2]), validation, 0.95)
     for rate, ways in found.items():
         best = ways["for_rate"]
         assert best["cost"] <= 1.01 * min(way["cost"] for way in ways.values()), rate
@@ -65,9 +65,11 @@ def test_the_decision_for_a_rate_is_the_best_there(validation: Validation) -> No
 def test_the_cost_is_that_of_the_decisions_own_rate(validation: Validation) -> None:
     here = messages(10_000, 10_000, 2)
     decision = validation.choose([0.95, 0.05])
-    found = decision_costs(*here, decision, GIVEN)
-    expected = at_rates(*here, decision, validation)["0.05"]
-    assert found == {name: expected[name]["cost"] for name in ("as_trained", "decision")}
+    found = decision_costs(*here, decision, GIVEN, 0.95)
+    expected = at_rates(*here, decision, validation, 0.95)["0.05"]
+    names = ("as_trained", "decision")
+    intervals = {name: expected[name]["cost_interval"] for name in names}
+    assert found == {n: expected[n]["cost"] for n in names} | {"intervals": intervals}
 
 
 def test_without_costs_mistakes_are_counted() -> None:
@@ -76,7 +78,7 @@ def test_without_costs_mistakes_are_counted() -> None:
     p = np.array([0.2, 0.8, 0.8, 0.8] + [0.9] * 2 + [0.1] * 8)
     actual, both = np.repeat([1, 0], [4, 10]), np.column_stack([1 - p, p])
     it = Validation(LABELS, actual, both, [0.5, 0.5], given)
-    found = at_rates(actual, both, as_trained(LABELS, 0.5), it)
+    found = at_rates(actual, both, as_trained(LABELS, 0.5), it, 0.95)
     assert found["0.01"]["as_trained"]["cost"] == pytest.approx(2.5 + 198)
     panels = rates_panels(found, "spam", given)
     assert list(panels) == ["mistakes of 1,000", "calibration error, %"]
@@ -86,7 +88,7 @@ def test_without_costs_mistakes_are_counted() -> None:
 
 
 def test_no_words_of_the_picture_cover_each_other(validation: Validation) -> None:
-    found = at_rates(*messages(500, 900, 2), validation.choose([0.8, 0.2]), validation)
+    found = at_rates(*messages(500, 900, 2), validation.choose([0.8, 0.2]), validation, 0.95)
     for positive in ("spam", "a class with a long name that is cut"):
         panels = rates_panels(found, positive, GIVEN)
         assert overlapping(bars_figure(panels, title="At other shares", note="gpt2")) == []

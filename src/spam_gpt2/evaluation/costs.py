@@ -6,10 +6,14 @@ positive is blocked, and a message of either may be left unsure, for a person to
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import hypot
+
 import numpy as np
 
 from spam_gpt2.classifier.decision import UNSURE_CLASS
 from spam_gpt2.common.params import Costs
+from spam_gpt2.evaluation.intervals import Bounds, share_interval
 
 MESSAGES = 1000
 
@@ -28,12 +32,45 @@ def expected_cost(
         prevalence: the share of positives, there.
         unsure: the cost of a message that is left unsure; None where there is none.
     """
-    found = 0.0
+    terms = _terms(actual, decided, prevalence, costs, unsure)
+    return sum(cost * count / total for cost, count, total in terms)
+
+
+def expected_cost_interval(
+    actual: np.ndarray,
+    decided: np.ndarray,
+    prevalence: float,
+    costs: Costs,
+    unsure: float | None,
+    confidence: float,
+) -> Bounds:
+    """That of `expected_cost`, from Wilson's interval of each rate (Zou & Donner 2008).
+
+    The rates are taken as independent. Those of one class, wrong and unsure, exclude each other, so
+    with a zone for a person the interval is a little wide.
+    """
+    low, high = 0.0, 0.0
+    for cost, count, total in _terms(actual, decided, prevalence, costs, unsure):
+        bounds = share_interval(count, total, confidence)
+        low = hypot(low, cost * (count / total - bounds[0]))
+        high = hypot(high, cost * (bounds[1] - count / total))
+    middle = expected_cost(actual, decided, prevalence, costs, unsure)
+    return max(middle - low, 0.0), middle + high
+
+
+def _terms(
+    actual: np.ndarray,
+    decided: np.ndarray,
+    prevalence: float,
+    costs: Costs,
+    unsure: float | None,
+) -> Iterator[tuple[float, int, int]]:
+    """For each class and each way not to get it right: what it would cost if all messages of the
+    class went that way, how many do here, and of how many."""
     for k, share, cost in ((0, 1 - prevalence, costs.blocked), (1, prevalence, costs.missed)):
         of_class = decided[actual == k]
-        asked = (unsure or 0.0) * (of_class == UNSURE_CLASS).mean()
-        found += share * (cost * (of_class == 1 - k).mean() + asked)
-    return MESSAGES * float(found)
+        for way, price in ((1 - k, cost), (UNSURE_CLASS, unsure or 0.0)):
+            yield MESSAGES * share * price, int((of_class == way).sum()), len(of_class)
 
 
 def cheapest_thresholds(costs: Costs, unsure: float | None) -> tuple[float | None, float]:

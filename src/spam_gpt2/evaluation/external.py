@@ -12,13 +12,14 @@ import pandas as pd
 from scipy import stats
 from sklearn.pipeline import Pipeline
 
+from spam_gpt2.classifier.decision import Decision
 from spam_gpt2.classifier.predict import Predictor
 from spam_gpt2.common.folding import fold_texts
 from spam_gpt2.common.params import Evaluate
 from spam_gpt2.evaluation.intervals import share_interval
 from spam_gpt2.evaluation.metrics import classification_metrics, confidence_intervals, confusion
 from spam_gpt2.evaluation.predictions import label_ids
-from spam_gpt2.evaluation.threshold import decision_figures
+from spam_gpt2.evaluation.threshold import decided_figures, decision_figures
 from spam_gpt2.figures.charts import save_dots
 from spam_gpt2.figures.style import MODELS
 
@@ -39,9 +40,13 @@ class Judges:
     predictor: Predictor
     baseline: Pipeline
     settings: Evaluate
+    decision: Decision | None = None  # that `calibrate` saved for the classifier
 
     def judge(self, messages: pd.DataFrame) -> Judged:
-        """Both on messages with the columns label, text and origin, at least one."""
+        """Both on messages with the columns label, text and origin, at least one.
+
+        Of two classes, `gpt2` also has `decision`: the rates that the saved decision leads to.
+        """
         texts, labels = messages["text"].tolist(), self.predictor.card.labels
         probabilities = np.array([p.probabilities for p in self.predictor.predict(texts)])
         others = self.baseline.predict_proba(texts)
@@ -50,6 +55,9 @@ class Judges:
             model: external_figures(actual, p, origins, self.settings)
             for model, p in (("gpt2", probabilities), ("baseline", others))
         }
+        if self.decision is not None and len(labels) == 2:
+            rates = decided_figures(actual, probabilities, self.decision, self.settings.confidence)
+            figures["gpt2"]["decision"] = rates
         return Judged(texts, probabilities, figures)
 
     def drift(self, train: Sequence[str], own: Judged, other: Judged) -> dict[str, Any]:

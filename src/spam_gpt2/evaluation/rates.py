@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -13,7 +15,7 @@ from spam_gpt2.evaluation.calibration import (
     reliability,
 )
 from spam_gpt2.evaluation.choice import Validation
-from spam_gpt2.evaluation.costs import expected_cost
+from spam_gpt2.evaluation.costs import expected_cost, expected_cost_interval
 
 RATES = (0.01, 0.05, 0.13, 0.5)  # shares of the positive class
 SAME = Costs(missed=1.0, blocked=1.0)  # where none are given: the cost is the number of mistakes
@@ -29,7 +31,8 @@ def at_rates(
     probabilities: np.ndarray,
     decision: Decision,
     validation: Validation,
-) -> dict[str, dict[str, dict[str, float]]]:
+    confidence: float,
+) -> dict[str, dict[str, dict[str, Any]]]:
     """Of two classes: expected cost of 1,000 messages and calibration error, by rate and decision.
 
     The messages of each class stand for as many as there are at that rate.
@@ -47,16 +50,20 @@ def at_rates(
         found[f"{rate:g}"] = {}
         for name, way in zip(NAMES, ways, strict=True):
             p = way.probabilities(logs)
-            cost = _cost(actual, way, logs, rate, given)
+            cost, interval = _cost(actual, way, logs, rate, given, confidence)
             error = expected_calibration_error(reliability(actual, p, given.bins, weights))
-            figures = {"cost": cost, "expected_calibration_error": round(error, 6)}
-            found[f"{rate:g}"][name] = figures
+            figures = {"cost": cost, "cost_interval": interval}
+            found[f"{rate:g}"][name] = figures | {"expected_calibration_error": round(error, 6)}
     return found
 
 
 def decision_costs(
-    actual: np.ndarray, probabilities: np.ndarray, decision: Decision, given: Calibrate
-) -> dict[str, float]:
+    actual: np.ndarray,
+    probabilities: np.ndarray,
+    decision: Decision,
+    given: Calibrate,
+    confidence: float,
+) -> dict[str, Any]:
     """Expected cost of 1,000 messages at the decision's own prevalence, and as trained.
 
     Args:
@@ -64,18 +71,27 @@ def decision_costs(
     """
     logs, share = log_probabilities(probabilities), decision.shares[1]
     ways = {"as_trained": as_trained(decision.labels), "decision": decision}
-    return {name: _cost(actual, way, logs, share, given) for name, way in ways.items()}
+    found = {name: _cost(actual, w, logs, share, given, confidence) for name, w in ways.items()}
+    costs = {name: cost for name, (cost, _) in found.items()}
+    return costs | {"intervals": {name: interval for name, (_, interval) in found.items()}}
 
 
 def _cost(
-    actual: np.ndarray, way: Decision, logs: np.ndarray, share: float, given: Calibrate
-) -> float:
-    taken = way.classes(way.probabilities(logs))
-    return round(expected_cost(actual, taken, share, given.costs or SAME, given.unsure), 3)
+    actual: np.ndarray,
+    way: Decision,
+    logs: np.ndarray,
+    share: float,
+    given: Calibrate,
+    confidence: float,
+) -> tuple[float, list[float]]:
+    """Expected cost and its interval."""
+    facts = actual, way.classes(way.probabilities(logs)), share, given.costs or SAME, given.unsure
+    interval = expected_cost_interval(*facts, confidence)
+    return round(expected_cost(*facts), 3), [round(bound, 3) for bound in interval]
 
 
 def rates_panels(
-    found: dict[str, dict[str, dict[str, float]]], positive: str, given: Calibrate
+    found: dict[str, dict[str, dict[str, Any]]], positive: str, given: Calibrate
 ) -> dict[str, pd.DataFrame]:
     """The tables of a picture with bars: cost and calibration error, a row a rate."""
     cost = "mistakes of 1,000" if given.costs is None else "cost of 1,000"

@@ -86,11 +86,22 @@ def operating_points(
         found[name] = {}
         for split, (actual, p) in splits.items():
             if len(actual):  # nothing may be left over for the hold-out
-                taken = decided(way, p)
-                zone = None if way.unsure_from is None else taken == UNSURE_CLASS
-                figures = decision_figures(actual == 1, taken == 1, confidence, zone)
-                found[name][split] = figures
+                found[name][split] = decided_figures(actual, p, way, confidence)
     return found
+
+
+def decided_figures(
+    actual: np.ndarray, probabilities: np.ndarray, decision: Decision, confidence: float
+) -> dict[str, Any]:
+    """What `decision_figures` says of a decision.
+
+    Args:
+        actual: classes, (N,), the second of two being the positive.
+        probabilities: as trained, (N, 2).
+    """
+    taken = decided(decision, probabilities)
+    zone = None if decision.unsure_from is None else taken == UNSURE_CLASS
+    return decision_figures(actual == 1, taken == 1, confidence, zone)
 
 
 def decided(decision: Decision, probabilities: np.ndarray) -> np.ndarray:

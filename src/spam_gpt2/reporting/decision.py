@@ -106,8 +106,8 @@ def _worth_of_costs(calibration: dict[str, Any], params: dict[str, Any], form: F
     text = "From {unsure_from} on up to that, it is left unsure, which costs {asked}. "
     text = text * ("unsure_from" in chosen) + (
         "This costs least when a missed {positive} costs {missed} and a {negative} taken for "
-        "{positive} {blocked}: of 1,000 messages as in test and hold-out **{cost}**, against "
-        "{before} where the more probable class decides, as trained."
+        "{positive} {blocked}: of 1,000 messages as in test and hold-out **{cost}** ({low} to "
+        "{high}), against {before} where the more probable class decides, as trained."
     )
     return form(
         text,
@@ -118,6 +118,8 @@ def _worth_of_costs(calibration: dict[str, Any], params: dict[str, Any], form: F
         positive=calibration["labels"][1],
         negative=calibration["labels"][0],
         cost=count(cost["decision"]),
+        low=count(cost["intervals"]["decision"][0]),
+        high=count(cost["intervals"]["decision"][1]),
         before=count(cost["as_trained"]),
     )
 
