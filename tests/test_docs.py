@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT
 from documents import faults
 
@@ -20,6 +22,16 @@ def test_what_a_page_names_exists(page: Path) -> None:
 
 def test_the_readme_is_read_in_ten_minutes() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def test_how_it_works_names_every_stage_and_package() -> None:
+    page = (ROOT / "docs/how-it-works.md").read_text(encoding="utf-8")
+    drawn, tree = page.split("```")[1], page.split("```")[3]
+    for name in ("dvc.yaml", "reports/dvc.yaml"):
+        stages = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))["stages"]
+        assert [stage for stage in stages if not re.search(rf"\b{stage}\b", drawn)] == []
+    packages = [path.parent.name for path in ROOT.glob("src/spam_gpt2/*/__init__.py")]
+    assert [name for name in packages if f"  {name}/ " not in tree] == []
 
 
 def console(command: str) -> str:
