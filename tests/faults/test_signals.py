@@ -106,15 +106,19 @@ def interrupt(clone: Clone, stage: str, number: int, after: float, *, all_of_it:
     pytest.fail(f"{stage} runs on after {signal.Signals(number).name} to dvc")
 
 
-def forget(clone: Clone) -> None:
-    """Empty DVC's cache, of runs and of files: what is missing must be made again."""
-    shutil.rmtree(clone.folder / ".dvc/cache", ignore_errors=True)
+def forget(clone: Clone, *stages: str) -> None:
+    """Let DVC not know what these have made: only they can make it again."""
+    shutil.rmtree(clone.folder / ".dvc/cache/runs", ignore_errors=True)
+    lock_path = clone.folder / "dvc.lock"
+    lock = yaml.safe_load(lock_path.read_text(encoding="utf-8"))
+    lock["stages"] = {k: v for k, v in lock["stages"].items() if k not in stages}
+    lock_path.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
 
 
 def check_signals(trial: Trial, count: int, seed: int) -> dict[str, int]:
     """Each signal in turn, at stages in turn; what `dvc repro` then makes are the same bytes.
 
-    DVC's cache is emptied first, so that nothing but the stage itself brings them back.
+    DVC is made to forget the stage first, so that nothing but the stage itself brings them back.
 
     Returns: how many signals ended `dvc`, and how many left a lock file to heal.
     """
@@ -124,7 +128,7 @@ def check_signals(trial: Trial, count: int, seed: int) -> dict[str, int]:
         stage, number = trial.stages[i % len(trial.stages)], SIGNALS[i % 3]
         all_of_it = number == signal.SIGINT or draw.random() < 0.5  # Ctrl-C reaches all
         after = draw.uniform(0, trial.seconds[stage])
-        forget(clone)
+        forget(clone, stage)
         code = interrupt(clone, stage, number, after, all_of_it=all_of_it)
         healed = clone.run(*HEAL)
         said = clone.run("dvc", "repro", *trial.stages, check=False)
@@ -223,7 +227,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(whole: Trial) -> None:
     clone = whole.clone
     state_path = clone.folder / "models/finetune_checkpoint/state.json"
     for number in SIGNALS:
-        forget(clone)
+        forget(clone, "finetune")
         process = subprocess.Popen(
             ["dvc", "repro", "--force", "--single-item", "finetune"],
             cwd=clone.folder, env=clone.environment, start_new_session=True,
@@ -255,7 +259,7 @@ def both(clone: Clone, *commands: list[str]) -> list[tuple[int, str]]:
 def check_two_at_once(trial: Trial, *stages: str) -> None:
     """One of two `dvc repro` does the work; the other does it, too, or says who is at it."""
     clone = trial.clone
-    forget(clone)
+    forget(clone, "prepare", "finetune")
     for path in trial.digests:
         if path.startswith(("data/prepared", "models/classifier")):
             (clone.folder / path).unlink()
