@@ -332,3 +332,15 @@ def test_an_artefact_that_is_no_report_leaves_no_comment(
     assert github.comments == []
     body_path = github.folder / "work/body.md"
     assert not body_path.exists() or body_path.stat().st_size < 300_000
+
+
+def test_the_audit_looks_up_every_lock_file() -> None:
+    [commands] = [
+        [step["run"] for step in job["steps"] if "pip-audit " in step.get("run", "")]
+        for name, job in jobs()
+        if name == "audit"
+    ]
+    looked_up = re.findall(r"-r (\S+)", " ".join(commands))
+    assert sorted(looked_up) == sorted(
+        path.name for path in ROOT.glob("*.lock") if "dvc" not in path.name
+    )
