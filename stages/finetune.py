@@ -7,21 +7,24 @@ from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.files import InputError, write_json
 from spam_gpt2.common.labels import read_labels
+from spam_gpt2.common.launch import is_to_launch, launch
 from spam_gpt2.common.params import load_params
 from spam_gpt2.features.features import check_fit, load_features
 from spam_gpt2.features.plan import load_plan
 from spam_gpt2.figures.training_curves import save_training_curves
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.head import trained_tensors
+from spam_gpt2.gpt2.processes import writes
 from spam_gpt2.training.checkpoints import checkpoints_of
 from spam_gpt2.training.loop import finetune
 
-WEIGHTS_DIR = Path("models/gpt2")
-FEATURES_DIR = Path("data/features")
+WEIGHTS_DIR, FEATURES_DIR = Path("models/gpt2"), Path("data/features")
 
 
-def main() -> None:
+def main() -> int | None:
     params = load_params()
+    if is_to_launch(params.compute.processes):
+        return launch(params.compute.processes, __file__)
     chosen, settings = params.classifier, params.finetune
     labels = read_labels()
     compute = Compute.start(params.compute)
@@ -37,6 +40,8 @@ def main() -> None:
         check_fit(features, classifier)
     checkpoints = checkpoints_of(params, compute)
     curves = finetune(classifier, train, validation, settings, checkpoints)
+    if not writes():
+        return None
     card = Card(
         labels=labels,
         position=chosen.position,
@@ -59,13 +64,15 @@ def main() -> None:
     summary = {
         "weights": origin.name,
         **compute.describe(),
-        "threads": compute.threads,  # another number rounds otherwise
+        "threads": compute.threads,  # of each process; other numbers round otherwise
+        "processes": compute.processes,
         "trainable_parameters": sum(tensor.numel() for tensor in trained),
         "steps": curves.total_steps,
         **{name: curves.steps[-1][name] for name in ("train_loss", "validation_loss")},
     }
     write_json(Path("metrics/training.json"), summary)
     checkpoints.remove()
+    return None
 
 
 if __name__ == "__main__":
