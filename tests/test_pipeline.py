@@ -170,7 +170,7 @@ def test_a_changed_learning_rate_reruns_finetuning_and_what_follows(clone: Clone
 
 def test_more_processes_train_again_and_compute_no_features(clone: Clone) -> None:
     clone.set(compute__processes=2)
-    ran = clone.repro("track", "evaluate_holdout")
+    ran = clone.repro()
     assert ran == ["check_params", "finetune", "evaluate", "track", "evaluate_holdout"]
     assert clone.json("metrics/training.json")["processes"] == 2
     clone.set(compute__processes=None)

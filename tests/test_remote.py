@@ -53,7 +53,7 @@ def test_the_page_gives_it_what_it_takes() -> None:
     assert len(given) == 3
     assert set(re.findall(r"--env ([A-Z]+)=", " ".join(given))) <= TASK["envs"].keys()
     assert f"dvc exp apply {TASK['envs']['NAME']}" in PAGE
-    assert "Neither recipe has been run here" in PAGE
+    assert "Neither recipe has been run here, nor several GPUs" in PAGE
 
 
 def test_commands_over_ssh_are_ours() -> None:

@@ -21,6 +21,7 @@ from spam_gpt2.common.files import InputError
 from spam_gpt2.common.launch import LOST_OTHERS, is_worker, note_failure
 
 WHERE = "params.yaml: compute.processes"
+SMALL = 2**17  # elements of a gradient below which a message of its own costs more than to copy it
 T = TypeVar("T")
 
 
@@ -49,12 +50,12 @@ def join(device: torch.device) -> torch.device:
 
 def processes() -> int:
     """How many there are."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if _is_joined() else 1
 
 
 def rank() -> int:
     """Which of them this is, from 0."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if _is_joined() else 0
 
 
 def writes() -> bool:
@@ -105,13 +106,26 @@ def sum_gradients(tensors: Iterable[Tensor]) -> None:
     with _others():
         found = torch.tensor([tensor.grad is not None for tensor in tensors], dtype=torch.uint8)
         dist.all_reduce(found, dist.ReduceOp.MAX)
-        waiting = []
+        gradients = []
         for tensor in (t for t, is_there in zip(tensors, found.tolist(), strict=True) if is_there):
             if tensor.grad is None:
                 tensor.grad = torch.zeros_like(tensor)
-            waiting.append(dist.all_reduce(tensor.grad, async_op=True))
-        for work in waiting:
-            work.wait()
+            gradients.append(tensor.grad)
+        _add_up(gradients)
+
+
+def _add_up(gradients: list[Tensor]) -> None:
+    """Replace each by its sum over the processes; the small ones travel together."""
+    small = [gradient for gradient in gradients if gradient.numel() < SMALL]
+    sent = [gradient for gradient in gradients if gradient.numel() >= SMALL]
+    if small:
+        sent.append(torch.cat([gradient.flatten() for gradient in small]))
+    for work in [dist.all_reduce(tensor, async_op=True) for tensor in sent]:
+        work.wait()
+    if small:
+        parts = sent[-1].split([gradient.numel() for gradient in small])
+        for gradient, part in zip(small, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
 
 
 def collect(rows: Tensor, places: Iterable[Tensor], *, everywhere: bool = False) -> None:
@@ -134,6 +148,10 @@ def collect(rows: Tensor, places: Iterable[Tensor], *, everywhere: bool = False)
                 rows[some] = received
         if everywhere:
             dist.broadcast(rows, 0)
+
+
+def _is_joined() -> bool:
+    return dist.is_available() and dist.is_initialized()  # not every build of torch has it
 
 
 @contextmanager
