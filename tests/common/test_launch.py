@@ -175,7 +175,7 @@ KILLED = (
 def test_a_process_that_dies_ends_the_stage_which_then_goes_on(
     project: Project, trainable: str, rank: int
 ) -> None:
-    project.set(compute__processes=2, finetune__trainable=trainable, finetune__epochs=30)
+    project.set(compute__processes=2, finetune__trainable=trainable, finetune__epochs=100)
     project.run("finetune")
     undisturbed = project.digests(*RESULTS)
     for path in undisturbed:
