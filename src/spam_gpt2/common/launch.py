@@ -96,17 +96,17 @@ def as_worker() -> Iterator[None]:
 
     At once: gloo's threads, which may wait for others, would not let it end in peace.
     """
-    code: int | str | None = 0
+    code = 0
     try:
         yield
     except SystemExit as end:
         if not is_worker():
             raise
-        code = end.code
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
     if is_worker():
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 0)
+        os._exit(code)
 
 
 def note_failure(message: str) -> None:
