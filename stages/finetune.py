@@ -7,23 +7,26 @@ from spam_gpt2.classifier.trainable import untrained_classifier
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.files import InputError, write_json
 from spam_gpt2.common.labels import read_labels
+from spam_gpt2.common.launch import is_to_launch, launch
 from spam_gpt2.common.params import load_params
 from spam_gpt2.features.features import check_fit, load_features
 from spam_gpt2.features.plan import load_plan
 from spam_gpt2.figures.training_curves import save_training_curves
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.head import trained_tensors
+from spam_gpt2.gpt2.processes import writes
 from spam_gpt2.training.checkpoints import checkpoints_of
 from spam_gpt2.training.loop import finetune
 from spam_gpt2.training.watcher import Watcher
 
-WEIGHTS_DIR = Path("models/gpt2")
-FEATURES_DIR = Path("data/features")
+WEIGHTS_DIR, FEATURES_DIR = Path("models/gpt2"), Path("data/features")
 LIVE = "spam_gpt2.tracking.live"  # a process of its own: no change of it trains anew
 
 
-def main() -> None:
+def main() -> int | None:
     params = load_params()
+    if is_to_launch(params.compute.processes):
+        return launch(params.compute.processes, __file__)
     chosen, settings = params.classifier, params.finetune
     labels = read_labels()
     compute = Compute.start(params.compute)
@@ -38,32 +41,21 @@ def main() -> None:
     for features in (train, validation):
         check_fit(features, classifier)
     checkpoints = checkpoints_of(params, compute)
-    watcher = Watcher(LIVE if params.track.enabled and params.track.live else None)
+    is_shown = params.track.enabled and params.track.live and writes()
+    watcher = Watcher(LIVE if is_shown else None)
     watcher.tell(training=checkpoints.fingerprint, weights=origin.name, **compute.describe())
     curves = finetune(classifier, train, validation, settings, checkpoints, watcher.row)
-    card = Card(
-        labels=labels,
-        position=chosen.position,
-        causal=chosen.causal,
-        max_length=plan.max_length,
-        pad=plan.pad,
-        init=chosen.init,
-        init_seed=chosen.init_seed,
-        trainable=settings.trainable,
-        lora_rank=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,
-        weights=origin.name,
-        weights_sha256=origin.sha256,
-        **compute.describe(),
-        fold=plan.fold,
-    )
+    if not writes():
+        return None
+    card = Card.of(labels, params, plan, origin, compute)
     save_classifier(Path("models/classifier"), classifier, card)
     save_training_curves(Path("plots/finetune"), curves.steps, curves.epochs)
     trained = trained_tensors(classifier).values()
     summary = {
         "weights": origin.name,
         **compute.describe(),
-        "threads": compute.threads,  # another number rounds otherwise
+        "threads": compute.threads,  # of each process; other numbers round otherwise
+        "processes": compute.processes,
         "trainable_parameters": sum(tensor.numel() for tensor in trained),
         "steps": curves.total_steps,
         **{name: curves.steps[-1][name] for name in ("train_loss", "validation_loss")},
@@ -73,6 +65,7 @@ def main() -> None:
     checkpoints.remove()
     watcher.tell(saved=True)
     watcher.end()
+    return None
 
 
 if __name__ == "__main__":

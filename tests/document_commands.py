@@ -22,7 +22,7 @@ from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 
 ASSIGNMENT = re.compile(r"[A-Z][A-Z0-9_]*=")
-NOT_OURS = {"pip", "curl", "docker"}  # what they are given is on other machines
+NOT_OURS = {"pip", "curl", "docker", "ssh", "sky"}  # what they are given is on other machines
 COUNTS = {"SEEDS", "JOBS", "PORT"}
 PLACEHOLDER = re.compile(r"[A-Z]+")
 

@@ -168,6 +168,15 @@ def test_a_changed_learning_rate_reruns_finetuning_and_what_follows(clone: Clone
     assert ran == ["check_params", "finetune", "evaluate", "track", "evaluate_holdout"]
 
 
+def test_more_processes_train_again_and_compute_no_features(clone: Clone) -> None:
+    clone.set(compute__processes=2)
+    ran = clone.repro()
+    assert ran == ["check_params", "finetune", "evaluate", "track", "evaluate_holdout"]
+    assert clone.json("metrics/training.json")["processes"] == 2
+    clone.set(compute__processes=None)
+    clone.repro()
+
+
 def test_what_is_trained_decides_what_is_computed_beforehand(clone: Clone) -> None:
     clone.set(finetune__trainable="last_two_blocks")
     ran = clone.repro("track")

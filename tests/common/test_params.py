@@ -84,6 +84,8 @@ def test_a_tab_has_a_name(name: str) -> None:
         ("finetune.epoch", 5, "finetune.epoch: unknown key"),
         ("finetune.epochs", "five", "finetune.epochs: "),
         ("finetune.epochs", 0, "finetune.epochs: "),
+        ("compute.processes", 0, "compute.processes: "),
+        ("compute.processes", 1025, "compute.processes: "),
         ("finetune.epochs", 1.5, "finetune.epochs: "),
         ("finetune.epochs", True, "finetune.epochs: "),
         ("finetune.learning_rate", "quick", "finetune.learning_rate: "),

@@ -243,9 +243,10 @@ def test_every_parameter_of_the_training_is_tried() -> None:
         Compute(torch.device("meta"), "float32", 2),
         Compute(torch.device("cpu"), "bfloat16", 2),
         Compute(torch.device("cpu"), "float32", 1),
+        Compute(torch.device("cpu"), "float32", 2, 2),
     ],
 )
-def test_nor_on_another_device_or_by_another_number_of_threads(
+def test_nor_on_another_device_or_by_another_number_of_threads_or_processes(
     project: Path, other: Compute
 ) -> None:
     assert checkpoints_of(PARAMS, CPU).fingerprint != checkpoints_of(PARAMS, other).fingerprint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 from pydantic import AfterValidator, Field
@@ -25,6 +25,12 @@ from spam_gpt2.gpt2.weights import (
     save_tensors,
     verify_tensors,
 )
+
+if TYPE_CHECKING:
+    from spam_gpt2.common.params import Params
+    from spam_gpt2.features.plan import Plan
+    from spam_gpt2.gpt2.compute import Compute
+    from spam_gpt2.gpt2.config import Origin
 
 CARD_FILE = "classifier.json"
 TENSORS_FILE = "classifier.safetensors"
@@ -60,6 +66,29 @@ class Card:
     precision: Literal["float32", "bfloat16"]  # that it was trained in, and answers in
     fold: Folds = field(default_factory=list)  # what is undone in a text before it is tokenised
     tensors_sha256: Digest = ""  # of the file of tensors; `save_classifier` fills it in
+
+    @classmethod
+    def of(
+        cls, labels: list[str], params: Params, plan: Plan, origin: Origin, compute: Compute
+    ) -> Card:
+        """That of a training with these parameters, on features of this plan."""
+        chosen, settings = params.classifier, params.finetune
+        return cls(
+            labels=labels,
+            position=chosen.position,
+            causal=chosen.causal,
+            max_length=plan.max_length,
+            pad=plan.pad,
+            init=chosen.init,
+            init_seed=chosen.init_seed,
+            trainable=settings.trainable,
+            lora_rank=settings.lora_rank,
+            lora_alpha=settings.lora_alpha,
+            weights=origin.name,
+            weights_sha256=origin.sha256,
+            **compute.describe(),
+            fold=plan.fold,
+        )
 
 
 def save_classifier(out_dir: Path, classifier: GPT2Classifier, card: Card) -> None:

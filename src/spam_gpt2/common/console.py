@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from spam_gpt2 import end_in_one_line
 from spam_gpt2.common.files import InputError
+from spam_gpt2.common.launch import as_worker, is_silent, is_worker, note_failure
 from spam_gpt2.common.orphans import end_with_parent
 from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.common.text import one_line, visible
@@ -28,7 +29,7 @@ def progress(*args: Any, **kwargs: Any) -> tqdm:
     """A progress bar with an estimate on standard error; silent when that is no terminal."""
     if "desc" in kwargs:  # it may be a file's name in an address
         kwargs["desc"] = one_line(kwargs["desc"])
-    return tqdm(*args, disable=None, dynamic_ncols=True, **kwargs)
+    return tqdm(*args, disable=is_silent() or None, dynamic_ncols=True, **kwargs)
 
 
 def say(message: str) -> None:
@@ -36,7 +37,8 @@ def say(message: str) -> None:
 
     What cannot be seen in it is shown escaped: it may come from a server or a message.
     """
-    tqdm.write(visible(without_secrets(message)), file=sys.stderr)
+    if not is_silent():
+        tqdm.write(visible(without_secrets(message)), file=sys.stderr)
 
 
 def warn(message: str) -> None:
@@ -73,7 +75,11 @@ def exit_with_error(error: InputError | OSError, place: object = "") -> NoReturn
     if isinstance(error, OSError):
         place = error.filename2 or error.filename or place
         text = f"{place}: {error.strerror or error}" if place else text
-    print(f"error: {one_line(without_secrets(text))}", file=sys.stderr)
+    text = one_line(without_secrets(text))
+    if is_worker():
+        note_failure(text)
+    else:
+        print(f"error: {text}", file=sys.stderr)
     raise SystemExit(1)
 
 
@@ -94,23 +100,26 @@ def one_line_errors(place: object = "") -> Iterator[None]:
     except (InputError, OSError) as error:  # a full disk, a folder that is not ours
         exit_with_error(error, place)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        if not is_worker():
+            print("interrupted", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None  # as shells have it
 
 
-def run_stage(stage: Callable[[], None], script: str) -> None:
+def run_stage(stage: Callable[[], int | None], script: str) -> None:
     """Run a stage's `main`, turn what is wrong outside into one line, and note what it took.
 
-    Seconds and the peak of memory in MB go to `reports/timings.tsv`, see `timings.py`.
+    Seconds and the peak of memory in MB go to `reports/timings.tsv`, see `timings.py`. What the
+    stage returns, if anything, is the memory of other processes that did its work.
     """
     # As it ends, Python looks for garbage in all of torch, a second a stage: not in what is frozen.
     atexit.register(gc.freeze)
     end_with_parent()
     name, began = Path(script).stem, time.monotonic()
-    with one_line_errors(name):
-        stage()
-        seconds, peak = time.monotonic() - began, peak_memory()
-        note_timing(name, seconds, peak)
+    with as_worker(), one_line_errors(name):
+        others = stage() or 0
+        seconds, peak = time.monotonic() - began, peak_memory() + others
+        if not is_worker():
+            note_timing(name, seconds, peak)
     say(f"{name} took {seconds:.1f} s and at most {peak:,} MB")
 
 

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from spam_gpt2 import PARENT
+from spam_gpt2 import PARENT, STORE
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STATE, PARENT_PID, START_TIME = (
@@ -24,12 +24,12 @@ SHELLS = ("sh", "dash", "bash", "zsh", "fish", "ksh", "busybox")
 
 
 def end_with_parent() -> None:
-    """End this process by SIGTERM when `dvc` ends, where DVC started it.
+    """End this process by SIGTERM when `dvc` ends, or the stage that it is a process of.
 
     DVC runs a command by a shell. Most shells become the command; some stay between the two, and
     then it is the shell's parent that counts. A person's own `nohup python stages/...` goes on.
     """
-    if "DVC_STAGE" not in os.environ or os.name == "nt":
+    if not os.environ.keys() & {"DVC_STAGE", STORE} or os.name == "nt":
         return
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

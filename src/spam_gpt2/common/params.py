@@ -53,6 +53,7 @@ class ComputeSettings(Section):
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["float32", "bfloat16"]
     threads: Count | None
+    processes: Annotated[int, Field(ge=1, le=1024)] | None = None
 
 
 class DownloadData(Section):

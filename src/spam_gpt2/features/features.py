@@ -14,6 +14,7 @@ from spam_gpt2.common.console import progress
 from spam_gpt2.common.files import InputError
 from spam_gpt2.gpt2.batching import Messages, concatenate, fill_up, pad, rows_of, token_batches
 from spam_gpt2.gpt2.head import GPT2Classifier
+from spam_gpt2.gpt2.processes import collect, own
 from spam_gpt2.gpt2.weights import load_tensors, save_tensors
 
 # Types and number of dimensions of each tensor in the file.
@@ -120,7 +121,8 @@ def extract_features(
     """Run the blocks below `cut` once for every distinct message.
 
     Batches have at most `batch_tokens` tokens, none of them padding. At a cut of 0 there is nothing
-    to compute. The result is stored as `dtype`, on the processor.
+    to compute. The result is stored as `dtype`, on the processor. Of several processes the one that
+    writes has all of it.
     """
     if cut == 0:
         return Features(messages, labels, cut, None, messages.offsets)
@@ -128,14 +130,17 @@ def extract_features(
     pooled = cut == config.n_layer
     offsets = torch.arange(len(messages.lengths) + 1) if pooled else messages.offsets
     hidden = torch.empty(int(offsets[-1]), config.n_embd, dtype=dtype)
-    with torch.inference_mode(), progress(total=len(messages.tokens), unit="token") as bar:
-        for indices in token_batches(messages.lengths, batch_tokens):
+    batches = list(token_batches(messages.lengths, batch_tokens))
+    total = sum(int(messages.lengths[indices].sum()) for indices in own(batches))
+    with torch.inference_mode(), progress(total=total, unit="token") as bar:
+        for indices in own(batches):
             rows, runs = rows_of(messages.offsets, indices)
             tokens, runs = fill_up(messages.tokens[rows], runs, batch_tokens)
             x = classifier.below(tokens.to(classifier.device), runs, cut)
             places = indices if pooled else rows
             hidden[places] = x[: len(places)].to("cpu", dtype)
             bar.update(len(rows))
+    collect(hidden, (i if pooled else rows_of(messages.offsets, i)[0] for i in batches))
     return Features(messages, labels, cut, hidden, offsets)
 
 
@@ -148,16 +153,18 @@ def _gather(flat: Tensor, offsets: Tensor, indices: Tensor) -> tuple[Tensor, Ten
 def all_logits(classifier: GPT2Classifier, features: Features) -> Tensor:
     """Class logits of all N messages in their order, (N, K), on the processor.
 
-    Each distinct message runs once.
+    Each distinct message runs once, in one of the processes.
     """
     check_fit(features, classifier)
     lengths = features.messages.lengths
     first_row = torch.empty(len(lengths), dtype=torch.int64)
     first_row[features.messages.rows] = torch.arange(len(features))
     logits = torch.empty(len(lengths), classifier.head.out_features)
+    batches = list(token_batches(lengths, BATCH_TOKENS))
     with torch.inference_mode():
-        for distinct in token_batches(lengths, BATCH_TOKENS):
+        for distinct in own(batches):
             logits[distinct] = features.logits(classifier, first_row[distinct]).cpu()
+    collect(logits, batches, everywhere=True)
     return logits[features.messages.rows]
 
 

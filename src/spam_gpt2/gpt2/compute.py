@@ -14,6 +14,7 @@ from spam_gpt2.common.console import warn
 from spam_gpt2.common.files import InputError
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import Linear
+from spam_gpt2.gpt2.processes import join, processes
 from spam_gpt2.gpt2.weight_packing import pack, packing_works
 
 if TYPE_CHECKING:
@@ -34,24 +35,28 @@ class Compute:
 
     device: torch.device
     precision: str  # of the products with weights; norms, softmax, head and updates are float32
-    threads: int
+    threads: int  # of each process
+    processes: int = 1
 
     @classmethod
     def start(cls, settings: ComputeSettings) -> Compute:
         """Choose device, threads and kernels for this process, by `compute` of params.yaml.
 
+        Of several processes each takes a GPU, or its share of the threads.
+
         Raises: InputError when the device is not there.
         """
-        device = find_device(settings.device)
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
+        device = join(find_device(settings.device))
+        if settings.threads or processes() > 1:
+            shared = max(1, torch.get_num_threads() // processes())
+            torch.set_num_threads(settings.threads or shared)
         no_bfloat16 = device.type == "cpu" and not has_bfloat16()
         if settings.precision == "bfloat16" and no_bfloat16:
             warn(
                 f"{WHERE}.precision: this processor has no instructions for "
                 "bfloat16, which is many times slower on it than float32"
             )
-        return cls(device, settings.precision, torch.get_num_threads())
+        return cls(device, settings.precision, torch.get_num_threads(), processes())
 
     def describe(self) -> dict[str, str]:
         """For metrics and cards."""

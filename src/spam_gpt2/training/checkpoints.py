@@ -18,6 +18,7 @@ from spam_gpt2.common.console import say, warn
 from spam_gpt2.common.files import InputError, read_json, sha256_of, write_json
 from spam_gpt2.common.params import Params
 from spam_gpt2.gpt2.compute import Compute
+from spam_gpt2.gpt2.processes import writes
 from spam_gpt2.gpt2.weights import load_tensors, save_tensors
 from spam_gpt2.training.state import TrainingState
 
@@ -54,8 +55,11 @@ class Checkpoints:
         self.is_possible = True
 
     def offer(self, state: TrainingState) -> None:
-        """Write one if it is due; what cannot be written is told, and training goes on."""
-        if not self.is_possible or not self.is_due(state):
+        """Write one if it is due; what cannot be written is told, and training goes on.
+
+        One process writes; all read.
+        """
+        if not writes() or not self.is_possible or not self.is_due(state):
             return
         began = time.monotonic()
         try:
@@ -134,5 +138,5 @@ def checkpoints_of(params: Params, compute: Compute) -> Checkpoints:
     chosen, settings = params.classifier, params.finetune
     made = [chosen.position, chosen.causal, chosen.init, chosen.init_seed]
     facts = {"finetune": settings.model_dump(), "classifier": made}
-    facts |= compute.describe() | {"threads": compute.threads}
+    facts |= compute.describe() | {"threads": compute.threads, "processes": compute.processes}
     return Checkpoints(CHECKPOINT_DIR, fingerprint(facts, INPUTS), settings.checkpoint_every)

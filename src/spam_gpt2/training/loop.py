@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from spam_gpt2.common.files import InputError
 from spam_gpt2.common.params import PARAMS_PATH, Finetune
 from spam_gpt2.features.features import Features
 from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
+from spam_gpt2.gpt2.processes import share, sum_gradients, summed
 from spam_gpt2.training.allocator import keep_freed_memory
 from spam_gpt2.training.best import Best
 from spam_gpt2.training.checkpoints import Checkpoints
@@ -39,7 +41,8 @@ def finetune(
     freed memory from here on (`keep_freed_memory`). Without validation nothing is looked at on the
     way and the last epoch is kept: the recipe `own` then trains to the same weights, in less time.
     With `checkpoints` it goes on where it was interrupted, to the same bytes. `on_row` is called
-    with the column that each row of a curve goes by, and the row.
+    with the column that each row of a curve goes by, and the row. Several processes share each
+    batch, and add up their gradients at each move.
 
     Raises: InputError when training diverges.
     """
@@ -79,13 +82,20 @@ def finetune(
 def backward(
     classifier: GPT2Classifier, train: Features, indices: Tensor, settings: Finetune
 ) -> Tensor:
-    """Add the gradients of a batch's mean loss, at its share of a move; returns that loss."""
+    """Add the gradients of a batch's mean loss, at its share of a move; returns that loss.
+
+    Of several processes each adds those of its messages, and all return the loss of the batch.
+    """
     forward = Features.logits if settings.reuse_frozen else Features.plain_logits
     ignored = NO_INDEX if settings.ignore_index is None else settings.ignore_index
-    logits = forward(train, classifier, indices)
-    loss = F.cross_entropy(logits, train.labels[indices], ignore_index=ignored)
+    mine = indices[share(train.messages.lengths[train.messages.rows[indices]])]
+    if not len(mine):
+        return summed(torch.zeros((), device=classifier.device))
+    logits = forward(train, classifier, mine)
+    loss = F.cross_entropy(logits, train.labels[mine], ignore_index=ignored)
+    loss = loss * (len(mine) / len(indices))
     (loss / settings.accumulation_steps).backward()
-    return loss.detach()
+    return summed(loss.detach())
 
 
 def advance(state: TrainingState, loss: Tensor, settings: Finetune) -> bool:
@@ -95,6 +105,7 @@ def advance(state: TrainingState, loss: Tensor, settings: Finetune) -> bool:
     curves.total_steps += 1
     is_due = state.done % settings.accumulation_steps == 0 or state.done == len(state.batches)
     if is_due:
+        sum_gradients(state.tensors.values())
         state.optimizer.step()
         state.optimizer.zero_grad()
     if point := state.recipe.loss_point(curves.total_steps, loss):

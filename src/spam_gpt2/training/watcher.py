@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+from spam_gpt2 import STORE
 from spam_gpt2.common.console import warn
 from spam_gpt2.training.recipe import Point
 
@@ -29,7 +30,8 @@ class Watcher:
         self.listens = module is not None
         if module:
             command = [sys.executable, "-m", module]
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE)
+            alone = {name: value for name, value in os.environ.items() if name != STORE}
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, env=alone)
             os.set_blocking(self.process.stdin.fileno(), False)
 
     def tell(self, **facts: Any) -> None:
