@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -104,8 +105,11 @@ def refuse_existing(spark: SparkSession, path: str) -> None:
         raise InputError(f"{path}: exists already{hint}; choose another place, or remove it")
 
 
+@lru_cache(maxsize=1)
 def prediction_udf(spark: SparkSession, model_uri: str) -> Any:
     """The model as MLflow's function for Spark, with as many threads as a task has cores.
+
+    Asked again in a session it is the same, which workers have loaded.
 
     Raises: InputError when MLflow finds no such model.
     """
