@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from pyarrow import parquet
 
 from spam_gpt2.classifier.predict import WEIGHTS_DIR
 from spam_gpt2.common.console import one_line_errors, progress, say
+from spam_gpt2.common.files import InputError
 from spam_gpt2.common.markdown import table
 from spam_gpt2.common.params import load_params
 from spam_gpt2.gpt2.config import GPT2Config, read_config
@@ -170,13 +172,13 @@ def largest_worker() -> int:
     import psutil
 
     below = psutil.Process().children(recursive=True)
-    daemons = [process for process in below if "pyspark.daemon" in process.cmdline()]
-    return max(_peak(process.pid) for process in daemons)
-
-
-def _peak(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(status.split("VmHWM:")[1].split()[0]) >> 10
+    peaks = [0]
+    for process in below:
+        with suppress(psutil.Error, OSError, IndexError):  # it has ended
+            if "pyspark.daemon" in process.cmdline():
+                status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+                peaks.append(int(status.split("VmHWM:")[1].split()[0]) >> 10)
+    return max(peaks)
 
 
 def run(args: argparse.Namespace, folder: Path) -> None:
@@ -198,9 +200,9 @@ def run(args: argparse.Namespace, folder: Path) -> None:
         say(f"{workers} workers")
         command = [sys.executable, __file__, "--rows", args.rows, "--model", model]
         command += ["--one", folder, "--workers", workers]
-        done = subprocess.run(
-            list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True
-        )
+        done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise InputError(f"{workers} workers: failed; what it says is above")
         found.append(Measured(**json.loads(done.stdout.splitlines()[-1])))
     print(f"{args.rows:,} messages of {tokens:.1f} tokens, {origin.name}, {asdict(config)}\n")
     print(measured_table(found), end="\n\n")

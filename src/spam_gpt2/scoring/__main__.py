@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from spam_gpt2.common.console import one_line_errors
 from spam_gpt2.common.params import load_params
 from spam_gpt2.scoring.score import ROWS_A_TASK, score, tell
 from spam_gpt2.scoring.session import MASTER, need_spark, spark_session
-from spam_gpt2.tracking.registry import ENVIRONMENT, MODEL_NAME, find_champion, version_uri
+from spam_gpt2.tracking.registry import MODEL_NAME, find_champion, version_uri
 
-DESCRIPTION = f"""Label the messages of Parquet files with the registered champion, on Spark: here,
+DESCRIPTION = """Label the messages of Parquet files with the registered champion, on Spark: here,
 or on a cluster with --master or `spark-submit`. Every row is written as it was, with a label and
-the probabilities, as by `python -m {__package__.partition(".")[0]} --csv`."""
+the probabilities, as by `python -m spam_gpt2 --csv`."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,8 +41,6 @@ def _positive(text: str) -> int:
 def main() -> None:
     """Parse the command line, score, and turn errors of the input into one line."""
     args = parser().parse_args()
-    for variable, value in ENVIRONMENT.items():
-        os.environ.setdefault(variable, value)
     with one_line_errors(args.output):
         run(args)
 

@@ -7,6 +7,7 @@ Arrow, the Predictor sorts by length, 512 texts at a time.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 ROWS_A_TASK = 20_000  # what is done again when a worker dies: minutes of a 124M on one core
+QUIET = {**ENVIRONMENT, "MLFLOW_DISABLE_TELEMETRY": "true"}
 PREDICTION = "_spam_gpt2_prediction"
 
 
@@ -113,8 +115,11 @@ def prediction_udf(spark: SparkSession, model_uri: str) -> Any:
 
     Raises: InputError when MLflow finds no such model.
     """
+    for variable, value in QUIET.items():
+        os.environ.setdefault(variable, value)
     import mlflow
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     # It warns at each call of what `env_manager` means; that packages differ, it goes on saying.
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
     cores = spark.sparkContext.getConf().get("spark.task.cpus", "1")
@@ -126,7 +131,7 @@ def prediction_udf(spark: SparkSession, model_uri: str) -> Any:
 
 def worker_environment(cores: str) -> Mapping[str, str]:
     """For a worker, before it imports torch, which takes its number of threads from there."""
-    return {**ENVIRONMENT, "OMP_NUM_THREADS": cores, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return {**QUIET, "OMP_NUM_THREADS": cores}
 
 
 def shared_out(table: DataFrame, rows_a_task: int) -> DataFrame:
