@@ -14,7 +14,7 @@ need_name = $(if $(NAME),,$(error Which? For example `make $(1)`; `make experime
 
 .DEFAULT_GOAL := help
 .PHONY: help repro report experiments experiment seeds cv test faults lint bench bench-quick mlflow register \
-  serve app export pr-report plots pictures lock setup extras audit sbom
+  serve app export score pr-report plots pictures lock setup extras audit sbom
 BASE ?= main
 SEEDS ?= 5
 JOBS ?= 2
@@ -82,6 +82,10 @@ app: $(READY) ## Open a page to classify messages on, at http://127.0.0.1:5002 (
 
 export: $(READY) ## Write exports/: a Hugging Face folder and ONNX, or one: make export FORM=onnx
 	python -m spam_gpt2.exports $(FORM)
+
+score: $(READY) ## Label Parquet on Spark: make score INPUT=folder OUTPUT=new (MASTER=local[2])
+	$(if $(and $(INPUT),$(OUTPUT)),,$(error Which? For example `make score INPUT=inbox.parquet OUTPUT=labelled`))
+	python -m spam_gpt2.scoring "$(INPUT)" "$(OUTPUT)" $(if $(MASTER),--master "$(MASTER)")
 
 pr-report: $(READY) ## What the working tree changes in the results: make pr-report BASE=main
 	python -m spam_gpt2.reporting.pr_report --base "$(BASE)"

@@ -172,7 +172,7 @@ def module_faults(name: str, words: list[str]) -> list[str]:
     """What a module's own parser refuses, where it has one that can be had without running it."""
     if name == "spam_gpt2" and words[:1] == ["app"]:
         name, words = "spam_gpt2.app", words[1:]
-    packages = ("spam_gpt2", "spam_gpt2.app", "spam_gpt2.experiments")
+    packages = ("spam_gpt2", "spam_gpt2.app", "spam_gpt2.scoring", "spam_gpt2.experiments")
     main = f"{name}.__main__" if name in packages else name
     module: Any = importlib.import_module(main)
     if not hasattr(module, "parser"):
@@ -192,6 +192,14 @@ def script_faults(script: str, words: list[str]) -> list[str]:
     if not (ROOT / script).is_file():
         return [f"no script {script}"]
     return missing_options([script], words)
+
+
+def spark_submit_faults(words: list[str], _: set[str]) -> list[str]:
+    """The script, and what stands behind it: what stands before is Spark's."""
+    places = [place for place, word in enumerate(words) if word.endswith(".py")]
+    if not places:
+        return ["spark-submit without a script"]
+    return script_faults(words[places[0]], words[places[0] + 1 :])
 
 
 def missing_options(program: list[str], words: list[str]) -> list[str]:
@@ -238,6 +246,7 @@ CHECKS: dict[str, Callable[[list[str], set[str]], list[str]]] = {
     "mlflow": mlflow_faults,
     "bash": file_faults,
     "source": file_faults,
+    "spark-submit": spark_submit_faults,
     "git": git_faults,
     **dict.fromkeys(NOT_OURS, lambda words, names: []),
 }
@@ -253,6 +262,7 @@ def known_options() -> frozenset[str]:
     for module in (
         "spam_gpt2",
         "spam_gpt2.app",
+        "spam_gpt2.scoring",
         "spam_gpt2.experiments",
         "spam_gpt2.tracking.registry",
     ):

@@ -73,6 +73,13 @@ WRONG = [
     (console("python -m spam_gpt2 --colum body"), "unrecognized arguments: --colum"),
     (console("python -m spam_gpt2 --quoting all"), "invalid choice: 'all'"),
     (console("python -m spam_gpt2.experiments --jobs two"), "invalid int value: 'two'"),
+    (console("make score INPUTS=a OUTPUT=b"), "has no INPUTS"),
+    (console("python -m spam_gpt2.scoring a b --mastre yarn"), "unrecognized arguments: --mastre"),
+    (
+        console("spark-submit --master yarn src/spam_gpt2/scoring/__main__.py a b --colum c"),
+        "has no option --colum",
+    ),
+    (console("spark-submit src/spam_gpt2/scoring/main.py a b"), "no script"),
     (console("python benchmarks/run.py --quik"), "no option --quik"),
     (console("bash benchmarks/gpus.sh"), "no file benchmarks/gpus.sh"),
     (console("source .venv/bin/activat"), "no file .venv/bin/activat"),

@@ -26,6 +26,7 @@ ORDER = (
     "tracking",
     "app",
     "exports",
+    "scoring",
     "experiments",
     "reporting",
 )

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar
 
@@ -21,6 +20,7 @@ from spam_gpt2.common.csv_injection import guard
 from spam_gpt2.common.files import InputError, whole_file
 from spam_gpt2.common.params import one_character, text_encoding
 from spam_gpt2.common.text import one_line, visible
+from spam_gpt2.data.columns import own_columns
 from spam_gpt2.data.encodings import DecodingError, likely_encoding, text_lines
 from spam_gpt2.data.rows import text_rows
 from spam_gpt2.data.table import Form
@@ -208,7 +208,7 @@ def _write(header: list[str], rows: Iterable, predictor: Predictor, out: TextIO,
     """
     field = visible if out.isatty() else guard
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(map(field, [*header, *_own_columns(header, predictor.card.labels)]))
+    writer.writerow(map(field, [*header, *own_columns(header, predictor.card.labels)]))
     waiting: list[list[str]] = []
 
     def texts() -> Iterator[str]:
@@ -220,18 +220,6 @@ def _write(header: list[str], rows: Iterable, predictor: Predictor, out: TextIO,
         shares = [round(p, 6) for p in (prediction.probability, *prediction.probabilities)]
         writer.writerow([*map(field, [*waiting.pop(0), prediction.label]), *shares])
         tick()
-
-
-def _own_columns(header: list[str], labels: list[str]) -> list[str]:
-    """Names of the columns that are added, none of which the file has already."""
-    taken = {name.strip().casefold() for name in header}
-    first = "predicted" if "label" in taken else "label"
-    names = []
-    for wanted in (first, "probability", *(f"probability_{label}" for label in labels)):
-        candidates = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
-        names.append(next(name for name in candidates if name.casefold() not in taken))
-        taken.add(names[-1].casefold())
-    return names
 
 
 def _messages(file: BinaryIO, encoding: str | None) -> Iterator[str]:

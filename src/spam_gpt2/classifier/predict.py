@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -104,6 +105,17 @@ class Predictor:
         for class_id, row in zip(classes.tolist(), probabilities.tolist(), strict=True):
             of_label = max(row) if class_id == UNSURE_CLASS else row[class_id]
             yield Prediction(self.decision.label(class_id), of_label, row)
+
+
+@lru_cache(maxsize=1)
+def shared_predictor(
+    classifier_dir: Path, weights_dir: Path, decision_dir: Path | None
+) -> Predictor:
+    """As `Predictor.load`; who asks again for the same folders gets the same, as it is in memory.
+
+    A worker of Spark loads a served model anew for every task, of which it runs many.
+    """
+    return Predictor.load(classifier_dir, weights_dir, decision_dir=decision_dir)
 
 
 def best_for(card: Card) -> ComputeSettings:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from tqdm import tqdm
 
@@ -47,22 +47,33 @@ def warn(message: str) -> None:
 
 
 @contextmanager
+def stderr_into(file: IO[bytes]) -> Iterator[None]:
+    """Let all that is printed on standard error, by libraries and new processes too, go to a file.
+
+    A process that starts within goes on writing there.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+@contextmanager
 def held_stderr() -> Iterator[None]:
     """Keep back what libraries of C and C++ print on standard error, unless the block fails."""
-    sys.stderr.flush()
     with tempfile.TemporaryFile() as notes:
-        terminal = os.dup(2)
-        os.dup2(notes.fileno(), 2)
         try:
-            yield
+            with stderr_into(notes):
+                yield
         except BaseException:
             notes.seek(0)
-            os.write(terminal, notes.read())
+            os.write(2, notes.read())
             raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)
 
 
 def exit_with_error(error: InputError | OSError, place: object = "") -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 
 # Names in public files: v1/v2 is Kaggle's spam.csv, Category/Message its other copy, sms/label is
 # Hugging Face's, CLASS/CONTENT UCI's YouTube comments.
@@ -119,6 +120,18 @@ def text_layout(names: Sequence[str], column: str | None) -> Layout:
     is_plain = bool(column) or _plain(names[place]) == TEXT_NAMES[0]
     news = "" if is_plain else f"text is column {names[place].strip()!r}"
     return _with_header(names, None, (place,), news)
+
+
+def own_columns(header: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Names of the columns that a prediction adds to a table, none of which it has already."""
+    taken = {name.strip().casefold() for name in header}
+    first = "predicted" if "label" in taken else "label"
+    names = []
+    for wanted in (first, "probability", *(f"probability_{label}" for label in labels)):
+        candidates = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
+        names.append(next(name for name in candidates if name.casefold() not in taken))
+        taken.add(names[-1].casefold())
+    return names
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:

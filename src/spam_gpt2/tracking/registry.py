@@ -131,18 +131,32 @@ def serve(params: Params, name: str, port: int, host: str = HOST) -> None:
 
     Raises: InputError when there is no champion, or when MLflow cannot be reached.
     """
-    with store_errors():
-        client, _ = open_store(Path(), params.track.experiment)
-        champion = champion_of(client, name)
-    if champion is None:
-        raise InputError(f"{name}: no version is {ALIAS} yet; `make register` makes one")
+    champion = find_champion(params, name)
     check_port(port, host, f"make serve PORT={PORT + 1}")
     from spam_gpt2.tracking.server import run_server
 
     say(f"{name}: version {champion} at http://{host}:{port}/invocations; stop with Ctrl-C")
     say(f"It stays with version {champion} when {ALIAS} moves: start again to take the new one.")
     with store_errors():
-        run_server(f"models:/{name}/{champion}", host, port)
+        run_server(version_uri(name, champion), host, port)
+
+
+def find_champion(params: Params, name: str = MODEL_NAME) -> str:
+    """The number of the version that has the alias.
+
+    Raises: InputError when there is none, or when MLflow cannot be reached.
+    """
+    with store_errors():
+        client, _ = open_store(Path(), params.track.experiment)
+        champion = champion_of(client, name)
+    if champion is None:
+        raise InputError(f"{name}: no version is {ALIAS} yet; `make register` makes one")
+    return champion
+
+
+def version_uri(name: str, number: str) -> str:
+    """MLflow's address of a version: it stays with it when the alias moves."""
+    return f"models:/{name}/{number}"
 
 
 def show_runs(port: int, host: str) -> None:

@@ -16,7 +16,7 @@ from mlflow.types import ColSpec, Schema
 
 from spam_gpt2.classifier.artifacts import CARD_FILE
 from spam_gpt2.classifier.decision import DECISION_FILE
-from spam_gpt2.classifier.predict import Predictor
+from spam_gpt2.classifier.predict import shared_predictor
 from spam_gpt2.gpt2.config import CONFIG_FILE
 
 
@@ -28,7 +28,7 @@ class SpamClassifier(PythonModel):
         paths = {name: Path(path) for name, path in context.artifacts.items()}
         classifier_dir, weights_dir = (paths[file].parent for file in (CARD_FILE, CONFIG_FILE))
         decision_dir = paths[DECISION_FILE].parent if DECISION_FILE in paths else None
-        self.predictor = Predictor.load(classifier_dir, weights_dir, decision_dir=decision_dir)
+        self.predictor = shared_predictor(classifier_dir, weights_dir, decision_dir)
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
         """The label of each text and the probabilities, row by row.
