@@ -106,7 +106,7 @@ def test_what_a_message_says_is_text() -> None:
 
 
 def test_the_decision_comes_before_any_other_figure() -> None:
-    page = render_report(context(), AnyPicture())
+    page = render_report(context() | {"cross_validation": None}, AnyPicture())
     text = text_of(page)
     lead = (
         "At the threshold 0.9153, of 1,000 messages with 200 spam among them, 150 spam are caught "
@@ -348,6 +348,17 @@ def test_the_page_does_without_folds() -> None:
     del values["cross_validation"]
     assert render_report(values, AnyPicture()) == without
     assert "Cross-validation" not in text_of(without)
+
+
+def test_the_page_begins_with_the_verdict_of_the_folds_where_there_are_some() -> None:
+    """They are of all messages, the test set of a few."""
+    given = context()
+    by_folds, by_test = given["cross_validation"]["summary"], given["comparison"]["test"]["summary"]
+    start = text_of(render_report(given, AnyPicture())).partition("Results")[0]
+    assert by_folds in start
+    assert by_test not in start
+    given["cross_validation"] = None
+    assert by_test in text_of(render_report(given, AnyPicture())).partition("Results")[0]
 
 
 def elsewhere(**changes: Any) -> dict[str, Any]:
