@@ -204,6 +204,7 @@ def run(args: argparse.Namespace, folder: Path) -> None:
         if done.returncode:
             raise InputError(f"{workers} workers: failed; what it says is above")
         found.append(Measured(**json.loads(done.stdout.splitlines()[-1])))
+        say(f"{found[-1].rate:,.1f} messages a second")
     print(f"{args.rows:,} messages of {tokens:.1f} tokens, {origin.name}, {asdict(config)}\n")
     print(measured_table(found), end="\n\n")
     flop = flop_a_message(config, tokens)
