@@ -38,6 +38,7 @@ from spam_gpt2.scoring.session import need_spark, spark_session
 from spam_gpt2.tracking.registry import MODEL_NAME, find_champion, version_uri
 
 GROUP = 20_000  # rows that are made at a time
+FIRST = 80  # messages by which workers start, shared out in 4 parts
 MESSAGES = (1_000_000, 100_000_000, 10_000_000_000)
 # Assumed: no GPU and no cluster was measured.
 GPU_FLOPS = 312e12  # a second; bfloat16 of NVIDIA's A100 by its data sheet
@@ -158,8 +159,8 @@ def measure(folder: Path, model: str, workers: int, rows: int) -> Measured:
     with spark_session(f"local[{workers}]") as spark:
         out = folder / f"out{workers}"
         first = folder / "first.parquet"
-        # A part a worker and more, so that none is left without the model.
-        score(spark, str(first), f"{out}-first", model, None, rows_a_task=GROUP // 100)
+        # Some parts a worker, so that none is left without the model.
+        score(spark, str(first), f"{out}-first", model, None, rows_a_task=FIRST // 4)
         started = time.perf_counter()
         scored = score(spark, str(folder / "messages.parquet"), str(out), model)
         done = time.perf_counter()
@@ -193,7 +194,7 @@ def run(args: argparse.Namespace, folder: Path) -> None:
         )
     model = model or version_uri(MODEL_NAME, find_champion(load_params()))
     tokens = write_messages(folder / "messages.parquet", weights_dir, args.rows)
-    write_messages(folder / "first.parquet", weights_dir, 4 * GROUP // 100)
+    write_messages(folder / "first.parquet", weights_dir, FIRST)
     config, origin = read_config(weights_dir)
     found = []
     for workers in args.workers:
@@ -204,6 +205,7 @@ def run(args: argparse.Namespace, folder: Path) -> None:
         if done.returncode:
             raise InputError(f"{workers} workers: failed; what it says is above")
         found.append(Measured(**json.loads(done.stdout.splitlines()[-1])))
+        say(f"{found[-1].rate:,.1f} messages a second")
     print(f"{args.rows:,} messages of {tokens:.1f} tokens, {origin.name}, {asdict(config)}\n")
     print(measured_table(found), end="\n\n")
     flop = flop_a_message(config, tokens)
