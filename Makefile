@@ -52,8 +52,9 @@ cv: $(READY) ## Cross-validate params.yaml, or an experiment: make cv NAME=lora
 	@python -m spam_gpt2.common.repair && python -m spam_gpt2.common.params
 	$(if $(NAME),python -m spam_gpt2.experiments $(NAME) --cross-validate,dvc repro reports/dvc.yaml:cross_validate)
 
+# A process a core, each with one thread: two that share the cores make each other slow.
 test: $(READY) ## Run the tests
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 faults: $(READY) ## Run the fault trial in full (docs/reliability.md)
 	python -m pytest -m 'full or not full' --hypothesis-profile=drawn tests/faults
