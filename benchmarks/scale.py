@@ -1,6 +1,6 @@
 """Scoring on Spark at 1 and 2 workers: messages a second, memory, start-up, and what follows.
 
-    python benchmarks/scale.py [--rows 20000] [--workers 1 2] [--size 124M]
+    python benchmarks/scale.py [--rows 20000] [--workers 1 2] [--size 124M] [--save rates.json]
 
 Run it where `make register` has made a champion, on a machine that does nothing else; with --size
 it needs neither: random weights of that size are as fast. Messages are words of the model's
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from invented import invent
@@ -27,13 +29,13 @@ from pyarrow import parquet
 
 from spam_gpt2.classifier.predict import WEIGHTS_DIR
 from spam_gpt2.common.console import one_line_errors, progress, say
-from spam_gpt2.common.files import InputError
+from spam_gpt2.common.files import InputError, read_json, write_json
 from spam_gpt2.common.markdown import table
 from spam_gpt2.common.params import load_params
 from spam_gpt2.gpt2.config import GPT2Config, read_config
 from spam_gpt2.gpt2.sources import SIZES
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
-from spam_gpt2.scoring.score import score
+from spam_gpt2.scoring.score import QUIET, score
 from spam_gpt2.scoring.session import need_spark, spark_session
 from spam_gpt2.tracking.registry import MODEL_NAME, find_champion, version_uri
 
@@ -78,13 +80,15 @@ def flop_a_message(config: GPT2Config, tokens: float) -> float:
     return 24 * config.n_embd**2 * config.n_layer * tokens
 
 
-def places(found: list[Measured], flop: float) -> list[Place]:
+def places(found: list[Measured], flop: float, efficiency: float | None) -> list[Place]:
     """One core as measured, and what is extrapolated from it."""
     one, most = found[0], found[-1]
-    efficiency = most.rate / (most.workers * one.rate)
+    of_efficiency = "" if efficiency is None else f"efficiency {efficiency:.0%}"
+    if efficiency is None:
+        efficiency = most.rate / (most.workers * one.rate)
+        of_efficiency = f"efficiency as at {most.workers} workers"
     cores = CLUSTER_MACHINES * MACHINE_CORES
     gpu_rate = GPU_SHARE * GPU_FLOPS / flop
-    of_efficiency = f"efficiency as at {most.workers} workers"
     return [
         Place("one core", 1, one.rate, 1, one.start_up, "nothing"),
         Place(f"{MACHINE_CORES} cores", MACHINE_CORES, one.rate, efficiency, most.start_up,
@@ -96,8 +100,8 @@ def places(found: list[Measured], flop: float) -> list[Place]:
     ]  # fmt: skip
 
 
-def cost_table(found: list[Measured], flop: float) -> str:
-    """Time for each number of messages, and core-hours of the largest."""
+def cost_table(found: list[Measured], flop: float, efficiency: float | None) -> str:
+    """Time for each number of messages, and worker-hours of the largest."""
     rows = [
         [
             place.name,
@@ -105,7 +109,7 @@ def cost_table(found: list[Measured], flop: float) -> str:
             f"{place.workers * seconds(MESSAGES[-1], place) / 3600:,.0f}",
             place.assumed,
         ]
-        for place in places(found, flop)
+        for place in places(found, flop, efficiency)
     ]
     header = ["", *(f"{count:,}" for count in MESSAGES), "worker-hours of the last", "assumed"]
     return table(header, rows)
@@ -182,8 +186,8 @@ def largest_worker() -> int:
     return max(peaks)
 
 
-def run(args: argparse.Namespace, folder: Path) -> None:
-    """Make messages, measure in processes of their own, and print the tables."""
+def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Make messages and measure, each number of workers in processes of its own."""
     model, weights_dir = args.model, WEIGHTS_DIR
     if args.size:
         from random_model import save_random_model
@@ -195,7 +199,6 @@ def run(args: argparse.Namespace, folder: Path) -> None:
     model = model or version_uri(MODEL_NAME, find_champion(load_params()))
     tokens = write_messages(folder / "messages.parquet", weights_dir, args.rows)
     write_messages(folder / "first.parquet", weights_dir, FIRST)
-    config, origin = read_config(weights_dir)
     found = []
     for workers in args.workers:
         say(f"{workers} workers")
@@ -204,14 +207,27 @@ def run(args: argparse.Namespace, folder: Path) -> None:
         done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True)
         if done.returncode:
             raise InputError(f"{workers} workers: failed; what it says is above")
-        found.append(Measured(**json.loads(done.stdout.splitlines()[-1])))
-        say(f"{found[-1].rate:,.1f} messages a second")
-    print(f"{args.rows:,} messages of {tokens:.1f} tokens, {origin.name}, {asdict(config)}\n")
-    print(measured_table(found), end="\n\n")
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+        say(f"{found[-1]['rate']:,.1f} messages a second")
+    config, origin = read_config(weights_dir)
+    return {"rows": args.rows, "tokens": tokens, "weights": origin.name, "config": asdict(config),
+            "found": found}  # fmt: skip
+
+
+def tables(results: dict[str, Any], efficiency: float | None) -> str:
+    """What was measured, and what follows, in Markdown."""
+    config, tokens = GPT2Config(**results["config"]), results["tokens"]
+    found = [Measured(**each) for each in results["found"]]
     flop = flop_a_message(config, tokens)
-    print(f"{flop / 1e9:.2f} GFLOP a message. Features, if they were kept, would be "
-          f"{4 * config.n_embd * tokens / 1e3:.1f} kB a message.\n")  # fmt: skip
-    print(cost_table(found, flop))
+    return "\n\n".join(
+        [
+            f"{results['rows']:,} messages of {tokens:.1f} tokens, {results['weights']}.",
+            measured_table(found),
+            f"{flop / 1e9:.2f} GFLOP a message. Features, if they were kept, would be "
+            f"{4 * config.n_embd * tokens / 1e3:.1f} kB a message.",
+            cost_table(found, flop, efficiency),
+        ]
+    )
 
 
 def main() -> None:
@@ -221,15 +237,27 @@ def main() -> None:
     which = arguments.add_mutually_exclusive_group()
     which.add_argument("--model", help="as MLflow names it (the registered champion)")
     which.add_argument("--size", choices=SIZES, help="random weights of this size instead")
+    arguments.add_argument("--save", type=Path, metavar="FILE", help="write the rates as JSON")
+    arguments.add_argument("--load", type=Path, metavar="FILE", help="measure nothing; read them")
+    arguments.add_argument(
+        "--efficiency", type=float, help="of many workers, assumed (as that of the last number)"
+    )
     arguments.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     args = arguments.parse_args()
     with one_line_errors():
+        if args.load:
+            print(tables(read_json(args.load), args.efficiency))
+            return
         need_spark()
+        os.environ.update(QUIET)
         if args.one:
             print(json.dumps(asdict(measure(args.one, args.model, args.workers[0], args.rows))))
             return
         with tempfile.TemporaryDirectory() as folder:
-            run(args, Path(folder))
+            results = run(args, Path(folder))
+        if args.save:
+            write_json(args.save, results)
+        print(tables(results, args.efficiency))
 
 
 if __name__ == "__main__":
