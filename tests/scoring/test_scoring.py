@@ -47,7 +47,7 @@ def run(root: Path, program: Any, *arguments: object) -> None:
         program()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
     """One session for all: Java takes seconds to start."""
     try:

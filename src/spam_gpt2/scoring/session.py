@@ -104,15 +104,15 @@ def _log() -> Iterator:
         try:
             yield file
         except InputError:
-            path.unlink()
+            path.unlink(missing_ok=True)
             raise
         except Exception as error:
             reason = str(error).strip().split("\n")[0][:300]
             raise InputError(f"Spark: {reason}; all that it said is in {path}") from error
         except BaseException:
-            path.unlink()
+            path.unlink(missing_ok=True)
             raise
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _start(builder: SparkSession.Builder, master: str | None, log=None) -> SparkSession:
