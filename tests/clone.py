@@ -31,6 +31,16 @@ WORDS = {
 }
 
 
+def set_params(folder: Path, **changes: object) -> None:
+    """Change a project's parameters; `finetune__epochs=1` is the key finetune.epochs."""
+    path = folder / "params.yaml"
+    values = yaml.safe_load(path.read_text())
+    for name, value in changes.items():
+        section, key = name.split("__")
+        values[section][key] = value
+    path.write_text(yaml.safe_dump(values))
+
+
 class Clone:
     """A project folder with git and DVC, and what its commands printed."""
 
@@ -55,13 +65,8 @@ class Clone:
         (folder / "training.json").write_text(json.dumps({"sha256": digests}))
 
     def set(self, **changes: object) -> None:
-        """Change parameters; `finetune__epochs=1` is the key finetune.epochs."""
-        path = self.folder / "params.yaml"
-        values = yaml.safe_load(path.read_text())
-        for name, value in changes.items():
-            section, key = name.split("__")
-            values[section][key] = value
-        path.write_text(yaml.safe_dump(values))
+        """Change parameters, as `set_params`."""
+        set_params(self.folder, **changes)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from clone import set_params
 from conftest import ROOT
 from finished import write_project
 
@@ -32,13 +32,8 @@ class Project:
     folder: Path
 
     def set(self, **changes: Any) -> None:
-        """Change parameters; `finetune__epochs=1` is the key finetune.epochs."""
-        path = self.folder / "params.yaml"
-        values = yaml.safe_load(path.read_text())
-        for name, value in changes.items():
-            section, key = name.split("__")
-            values[section][key] = value
-        path.write_text(yaml.safe_dump(values))
+        """Change parameters, as `set_params`."""
+        set_params(self.folder, **changes)
 
     def start(self, stage: str) -> subprocess.Popen:
         """Start a stage, as a person does on a terminal."""
