@@ -18,19 +18,24 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from spam_gpt2.common.console import say, warn
 from spam_gpt2.common.params import load_params
-from spam_gpt2.common.secrets import without_secrets
 from spam_gpt2.tracking.mlflow_run import open_store, run_params
 from spam_gpt2.tracking.naming import run_name
-from spam_gpt2.tracking.points import Point, curve_point
+from spam_gpt2.tracking.points import curve_point
 from spam_gpt2.tracking.provenance import classifier_sha256
-from spam_gpt2.tracking.run_state import TAG, TRAINED, end_orphans, find_training, this_process
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from spam_gpt2.tracking.run_state import (
+    TAG,
+    TRAINED,
+    end_orphans,
+    find_training,
+    logged_points,
+    take_over,
+    this_process,
+)
+from spam_gpt2.tracking.sending import reason
 
 Fact = dict[str, Any]
 SETTLED = ("finetune.", "weights", "compute.")  # the fingerprint of a training has these
@@ -44,8 +49,8 @@ def main() -> None:
     try:
         follow(batches(sys.stdin))
     except Exception as error:
-        reason = without_secrets(" ".join(str(error).split()))[:300] or type(error).__name__
-        warn(f"MLflow does not show this training while it runs ({reason}); `track` sends it later")
+        why = reason(error)
+        warn(f"MLflow does not show this training while it runs ({why}); `track` sends it later")
 
 
 def batches(file: TextIO) -> Iterator[list[Fact]]:
@@ -108,9 +113,10 @@ class LiveRun:
                     self.client.log_param(self.run_id, key, value)
         else:
             self.run_id = found
-            self.client.update_run(found, "RUNNING")
-            self.client.set_tag(found, TAG, this_process())
-        self.known = known_points(self.client, self.run_id)
+            take_over(self.client, found)
+        logged = self.client.get_run(self.run_id).data.metrics
+        curves = [name for name in logged if name.startswith("curves/")]
+        self.known = logged_points(self.client, self.run_id, curves)
         say(f"MLflow run {self.run_id} shows the curves; `make mlflow`")
 
     def add(self, facts: list[Fact]) -> None:
@@ -133,13 +139,6 @@ class LiveRun:
     def end(self, status: str) -> None:
         """Say how the training ended."""
         self.client.set_terminated(self.run_id, status)
-
-
-def known_points(client: MlflowClient, run_id: str) -> set[Point]:
-    """The points of the curves that a run has."""
-    names = [name for name in client.get_run(run_id).data.metrics if name.startswith("curves/")]
-    histories = [client.get_metric_history(run_id, name) for name in names]
-    return {(m.key, m.value, m.step) for history in histories for m in history}
 
 
 if __name__ == "__main__":

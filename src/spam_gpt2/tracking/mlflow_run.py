@@ -30,6 +30,8 @@ from spam_gpt2.tracking.run_state import (
     end_orphans,
     find_run,
     find_trained,
+    logged_points,
+    take_over,
     this_process,
 )
 
@@ -143,8 +145,7 @@ def log_run(root: Path, params: dict[str, Any], experiment: str) -> str:
         name, sender = run_name(root, params), {TAG: this_process()}
         run_id = client.create_run(experiment_id, began, sender, name).info.run_id
     else:
-        client.update_run(run_id, "RUNNING")
-        client.set_tag(run_id, TAG, this_process())
+        take_over(client, run_id)
     with failed_when_cut_off(client, run_id):
         client.log_batch(
             run_id,
@@ -219,8 +220,7 @@ def _new_metrics(client: MlflowClient, run_id: str, points: list[Point], when: i
 
     known = client.get_run(run_id).data.metrics
     by_step = {name for name, _, step in points if step and name in known}
-    histories = {name: client.get_metric_history(run_id, name) for name in by_step}
-    present = {(m.key, m.value, m.step) for history in histories.values() for m in history}
+    present = logged_points(client, run_id, by_step)
     present |= {(name, value, 0) for name, value in known.items() if name not in by_step}
     return [Metric(name, v, when, s) for name, v, s in points if (name, v, s) not in present]
 

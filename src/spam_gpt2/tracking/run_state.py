@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from spam_gpt2.common.orphans import began, is_alive
+from spam_gpt2.tracking.points import Point
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,6 +55,18 @@ def find_training(client: MlflowClient, experiment_id: str, training: str) -> st
     """Id of the run of a training that was interrupted, or whose results were never added."""
     wanted = f"tags.training = '{training}' and tags.{TAG} != '{COMPLETE}'"
     return _newest(client, experiment_id, f"{wanted} and attributes.status != 'RUNNING'")
+
+
+def take_over(client: MlflowClient, run_id: str) -> None:
+    """Let a run be one that this process sends."""
+    client.update_run(run_id, "RUNNING")
+    client.set_tag(run_id, TAG, this_process())
+
+
+def logged_points(client: MlflowClient, run_id: str, names: Iterable[str]) -> set[Point]:
+    """The points of these metrics that a run has."""
+    histories = [client.get_metric_history(run_id, name) for name in names]
+    return {(m.key, m.value, m.step) for history in histories for m in history}
 
 
 def _newest(client: MlflowClient, experiment_id: str, wanted: str) -> str | None:

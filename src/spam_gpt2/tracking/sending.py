@@ -27,14 +27,17 @@ def send(stage: str, params: Params, sender: Callable[[], str]) -> str:
     try:
         return sender()
     except Exception as error:  # whatever the store does, the results are in files already
-        reason = without_secrets(" ".join(str(error).split())) or type(error).__name__
-        if not isinstance(error, InputError):  # ours end in what to do
-            reason = reason[:300]
         warn(
-            f"MLflow did not take this run ({reason}); every result is in metrics/ and plots/. "
-            f"To send it later: `{SEND} {stage}`"
+            f"MLflow did not take this run ({reason(error)}); every result is in metrics/ and "
+            f"plots/. To send it later: `{SEND} {stage}`"
         )
         return "not sent to MLflow, which did not take it"
+
+
+def reason(error: Exception) -> str:
+    """An error in one line. Ours are never cut: they end in what to do."""
+    said = without_secrets(" ".join(str(error).split())) or type(error).__name__
+    return said if isinstance(error, InputError) else said[:300]
 
 
 def send_later_results(
