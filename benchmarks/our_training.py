@@ -10,6 +10,7 @@ from torch import Tensor
 
 from spam_gpt2.features.features import Features
 from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
+from spam_gpt2.training.loop import move
 from spam_gpt2.training.optimizer import AdamW
 
 LOG_EVERY = 25
@@ -19,14 +20,14 @@ def training_step(
     classifier: GPT2Classifier, train: Features, batches: Iterator[Tensor]
 ) -> Callable[[], None]:
     """A step on the next of the batches, which are indices of training messages, (B,) each."""
-    optimizer = AdamW(trained_tensors(classifier), 5e-5, 0.1)
+    tensors = trained_tensors(classifier)
+    optimizer = AdamW(tensors, 5e-5, 0.1)
 
     def step() -> None:
         indices = next(batches)
         loss = F.cross_entropy(train.logits(classifier, indices), train.labels[indices])
         loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
+        move(optimizer, tensors)
 
     return step
 

@@ -30,10 +30,10 @@ from spam_gpt2.features.features import BATCH_TOKENS, Features, extract_features
 from spam_gpt2.gpt2.batching import pack_messages
 from spam_gpt2.gpt2.compute import Compute
 from spam_gpt2.gpt2.head import GPT2Classifier, trained_tensors
-from spam_gpt2.gpt2.processes import sum_gradients, writes
+from spam_gpt2.gpt2.processes import writes
 from spam_gpt2.gpt2.weights import random_gpt2
 from spam_gpt2.training.allocator import keep_freed_memory
-from spam_gpt2.training.loop import backward
+from spam_gpt2.training.loop import backward, move
 from spam_gpt2.training.optimizer import AdamW
 
 ROOT = Path(__file__).parent.parent
@@ -68,9 +68,7 @@ def trainer(task: dict, compute: Compute) -> Callable[[], int]:
 
     def step() -> int:
         backward(classifier, train, next(batches), settings)
-        sum_gradients(tensors.values())
-        optimizer.step()
-        optimizer.zero_grad()
+        move(optimizer, tensors)
         return size
 
     return step

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm import tqdm
 
 from spam_gpt2.common.console import progress
 from spam_gpt2.common.files import InputError
@@ -65,9 +66,7 @@ def finetune(
                 loss = backward(classifier, train, indices, settings)
                 has_moved = advance(state, loss, settings)
                 bar.update()
-                if state.curves.steps:
-                    last = state.curves.steps[-1]["train_loss"]
-                    bar.set_postfix(loss=f"{last:.3f}", refresh=False)
+                show_loss(bar, state.curves)
                 if checkpoints and has_moved and state.done < len(state.batches):
                     checkpoints.offer(state)
             if state.best:
@@ -77,6 +76,12 @@ def finetune(
                 checkpoints.offer(state)
     finish(state)
     return state.curves
+
+
+def show_loss(bar: tqdm, curves: Curves) -> None:
+    """Show the last point of the loss curve, if it has one."""
+    if curves.steps:
+        bar.set_postfix(loss=f"{curves.steps[-1]['train_loss']:.3f}", refresh=False)
 
 
 def backward(
@@ -105,13 +110,18 @@ def advance(state: TrainingState, loss: Tensor, settings: Finetune) -> bool:
     curves.total_steps += 1
     is_due = state.done % settings.accumulation_steps == 0 or state.done == len(state.batches)
     if is_due:
-        sum_gradients(state.tensors.values())
-        state.optimizer.step()
-        state.optimizer.zero_grad()
+        move(state.optimizer, state.tensors)
     if point := state.recipe.loss_point(curves.total_steps, loss):
         require_finite(point.values(), curves.total_steps)
         curves.add(curves.steps, point)
     return is_due
+
+
+def move(optimizer: AdamW, tensors: dict[str, Tensor]) -> None:
+    """Move the weights by their gradients, which all processes add up."""
+    sum_gradients(tensors.values())
+    optimizer.step()
+    optimizer.zero_grad()
 
 
 def finish(state: TrainingState) -> None:
