@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.exports.folders import megabytes, need, whole_folder
+from spam_gpt2.exports.folders import megabytes, whole_folder
 
 
 def fill(folder: Path, content: str) -> None:
@@ -51,13 +51,6 @@ def test_what_is_no_export_is_not_replaced(tmp_path: Path, kind: str) -> None:
     with pytest.raises(InputError, match="no export, and would be replaced"), whole_folder(place):
         pass
     assert place.exists()
-
-
-def test_a_package_that_is_missing_is_named_with_the_command() -> None:
-    need("json")
-    with pytest.raises(InputError) as caught:
-        need("json", "no_such_package")
-    assert str(caught.value) == ("no_such_package is not installed; run: make extras")
 
 
 def test_sizes_are_those_of_all_files(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 
 from spam_gpt2.classifier.predict import WEIGHTS_DIR
 from spam_gpt2.common.console import one_line_errors, say
+from spam_gpt2.common.extras import need
 from spam_gpt2.common.files import InputError
-from spam_gpt2.exports.folders import megabytes, need, whole_folder
+from spam_gpt2.exports.folders import megabytes, whole_folder
 from spam_gpt2.exports.fresh import (
     HUGGING_FACE_PROGRAM,
     ONNX_PROGRAM,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +14,6 @@ from spam_gpt2.common.files import InputError, write_json
 from spam_gpt2.gpt2.config import CONFIG_FILE, GPT2Config
 from spam_gpt2.gpt2.hf_checkpoint import HF_FILES
 from spam_gpt2.gpt2.tokenizer import END_OF_TEXT
-
-INSTALL = "make extras"
-
-
-def need(*packages: str) -> None:
-    """Raises: InputError with pip's command for the first package that is not installed."""
-    for package in packages:
-        if importlib.util.find_spec(package) is None:
-            raise InputError(f"{package} is not installed; run: {INSTALL}")
 
 
 @contextmanager

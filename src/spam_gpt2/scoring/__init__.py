@@ -1,4 +1,4 @@
 """More messages than one machine reads: the registered model on Spark, from Parquet to Parquet.
 
-Imports: common, data, classifier, tracking, exports.
+Imports: common, data, classifier, tracking.
 """

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from spam_gpt2.classifier.predict import CHUNK
 from spam_gpt2.common.console import progress, stderr_into
+from spam_gpt2.common.extras import need
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.web import HOST
-from spam_gpt2.exports.folders import need
 
 if TYPE_CHECKING:
     from pyspark import SparkConf
