@@ -18,7 +18,7 @@ from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR, Predictor
 from spam_gpt2.common.console import one_line_errors, progress, say
 from spam_gpt2.common.csv_injection import guard
 from spam_gpt2.common.files import InputError, whole_file
-from spam_gpt2.common.params import one_character, text_encoding
+from spam_gpt2.common.message_files import one_character, text_encoding
 from spam_gpt2.common.text import one_line, visible
 from spam_gpt2.data.columns import own_columns
 from spam_gpt2.data.encodings import DecodingError, likely_encoding, text_lines

@@ -18,7 +18,7 @@ import pytest
 from conftest import ROOT
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.params import Columns
+from spam_gpt2.common.message_files import Columns
 from spam_gpt2.data.label_checks import check_labels
 from spam_gpt2.data.messages import read_messages
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     Field,
-    PlainValidator,
     ValidationError,
     field_validator,
     model_validator,
@@ -20,12 +17,13 @@ from spam_gpt2.common.blocks import BLOCKS, trainable_blocks
 from spam_gpt2.common.console import one_line_errors
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.folding import Folds
+from spam_gpt2.common.message_files import Columns, Form
 from spam_gpt2.common.validation import (
-    STRICT,
     Digest,
     Float,
     Label,
     Labels,
+    Section,
     Seed,
     describe_error,
     shown,
@@ -43,12 +41,6 @@ Position = Literal["last_token", "last_padded", "first_token", "mean_tokens", "m
 Sources = Annotated[list[Source], Field(min_length=1, max_length=100)]
 
 
-class Section(BaseModel):
-    """A section of `params.yaml`: no unknown keys, no guessing at types."""
-
-    model_config = STRICT
-
-
 class ComputeSettings(Section):
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["float32", "bfloat16"]
@@ -58,46 +50,6 @@ class ComputeSettings(Section):
 
 class DownloadData(Section):
     sources: Sources
-
-
-def _checked_column(value: Any) -> str | int:
-    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    if is_number or (isinstance(value, str) and value.strip()):
-        return value
-    raise ValueError(f"a column is a name, or a number from 1, not {shown(value)}")
-
-
-def _checked_columns(value: Any) -> list[str | int]:
-    columns = [_checked_column(v) for v in (value if isinstance(value, list) else [value])]
-    if not columns:
-        raise ValueError("at least one column")
-    return columns
-
-
-class Columns(Section):
-    """Where labels and texts stand: names of a header, or numbers from 1."""
-
-    label: Annotated[str | int, PlainValidator(_checked_column)]
-    text: Annotated[list[str | int], PlainValidator(_checked_columns)]  # joined where several
-
-
-class Form(Section):
-    """How a file of messages is to be read; null: as it looks."""
-
-    columns: Columns | None = None
-    encoding: Annotated[str, Field(max_length=100)] | None = None
-    delimiter: Annotated[str, Field(max_length=10)] | None = None
-    quoting: Literal["none", "default"] | None = None
-
-    @field_validator("encoding")
-    @classmethod
-    def _is_a_text_encoding(cls, encoding: str | None) -> str | None:
-        return None if encoding is None else text_encoding(encoding)
-
-    @field_validator("delimiter")
-    @classmethod
-    def _is_one_character(cls, delimiter: str | None) -> str | None:
-        return None if delimiter is None else one_character(delimiter)
 
 
 class Prepare(Form):
@@ -241,7 +193,7 @@ class External(Form):
     url: Source | None = None
     sha256: Digest | None = None  # of the file at path or url
     member: Annotated[str, Field(min_length=1, max_length=250)] | None = None
-    map: dict[Label, Label] = {}
+    map: Annotated[dict[Label, Label], Field(default_factory=dict)]
 
     @model_validator(mode="after")
     def _comes_from_one_place(self) -> External:
@@ -311,26 +263,6 @@ class Params(Section):
         except ValueError as error:
             raise ValueError(f"finetune.trainable: {error}") from None
         return self
-
-
-def text_encoding(name: str) -> str:
-    """The name of an encoding that Python knows, as it was given; ValueError for another."""
-    try:
-        is_known = codecs.lookup(name)._is_text_encoding  # `hex` and the like turn bytes to bytes
-    except (LookupError, ValueError):
-        is_known = False
-    if not is_known or name.lower() in ("idna", "punycode", "undefined"):
-        raise ValueError(f"{name!r} is no encoding; latin-1, cp1252 and utf-16 are some")
-    return name
-
-
-def one_character(delimiter: str) -> str:
-    """What separates fields: one character, or a tab by its name; ValueError for anything else."""
-    if delimiter in ("tab", "\\t"):
-        return "\t"
-    if len(delimiter) != 1 or delimiter in '"\r\n\0':
-        raise ValueError(f"{delimiter!r} is not one character (a tab may be written: tab)")
-    return delimiter
 
 
 def fitting_blocks(trainable: str, n_layer: int) -> int:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -59,6 +60,12 @@ WORDING = {
     "value_error": "{error}",
 }
 WITHOUT_VALUE = ("extra_forbidden", "unexpected_keyword_argument", "missing", "value_error")
+
+
+class Section(BaseModel):
+    """A section of a file: no unknown keys, no guessing at types."""
+
+    model_config = STRICT
 
 
 def _no_truth(value: Any) -> Any:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from spam_gpt2.common.console import say, warn
 from spam_gpt2.common.files import InputError, read_csv, write_csv
-from spam_gpt2.common.params import Columns
+from spam_gpt2.common.message_files import Columns
 from spam_gpt2.data.columns import Layout, chosen_layout, listed, usual_layout, usual_width
 from spam_gpt2.data.encodings import marked_encoding
 from spam_gpt2.data.table import Form, RowError, Table, delimiter_advice, open_table
