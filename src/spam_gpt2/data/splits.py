@@ -64,22 +64,27 @@ def split_messages(
     in_order = order == "file"
     ordered = balanced.sort_values("line") if in_order else _shuffle(balanced, grouped, seed)
     strata = _classes(ordered, grouped) if stratify else [ordered]
+    frames = _cut(strata, grouped, train, validation)
+    for name, frame in frames.items():
+        if stratify:  # the classes stand one after the other
+            frame = frame.sort_values("line") if in_order else _shuffle(frame, False, seed)
+        _check_classes(name, frame, counts, balance)
+        frames[name] = frame
+    frames["holdout"] = holdout
+    return Split(**{name: frame.drop(columns="group") for name, frame in frames.items()})
+
+
+def _cut(
+    strata: list[pd.DataFrame], grouped: bool, train: float, validation: float
+) -> dict[str, pd.DataFrame]:
+    """The parts of each stratum, one stratum after the other, by split."""
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in SPLITS}
     for stratum in strata:
         first, rest = _take(stratum, int(len(stratum) * train), grouped)
         second, third = _take(rest, int(len(stratum) * validation), grouped)
         for name, part in zip(SPLITS, (first, second, third), strict=True):
             parts[name].append(part)
-    frames = {}
-    for name in SPLITS:
-        frame = pd.concat(parts[name])
-        if stratify:  # the classes stand one after the other
-            frame = frame.sort_values("line") if in_order else _shuffle(frame, False, seed)
-        frames[name] = frame
-        _check_classes(name, frame, counts, balance)
-    return Split(
-        **{name: f.drop(columns="group") for name, f in (frames | {"holdout": holdout}).items()}
-    )
+    return {name: pd.concat(frames) for name, frames in parts.items()}
 
 
 def _check_classes(name: str, frame: pd.DataFrame, counts: pd.Series, balance: bool) -> None:

@@ -45,22 +45,9 @@ def write_evaluation(
         splits: train, validation and test; the test figures come with intervals, and beside them
             the accuracy without leak.
     """
-    metrics = {**model, "labels": labels}
-    plots_dir = Path("plots") / name
     note = next(iter(model.values()))
-    matrices = {}
-    for split, (messages, probabilities) in splits.items():
-        actual = label_ids(messages, labels)
-        metrics[split] = classification_metrics(actual, probabilities)
-        counts = confusion(actual, probabilities, len(labels))
-        matrices[split] = counts.tolist()
-        for normalized in (False, True):
-            path = plots_dir / f"confusion_{split}{'_normalized' if normalized else ''}.png"
-            title = confusion_title(MODELS[name], split, normalized=normalized)
-            save_confusion_matrix(path, counts, labels, title, normalized=normalized, note=note)
-        write_csv(plots_dir / f"confusion_{split}.csv", _pairs(actual, probabilities, labels))
-        predictions = predictions_table(messages, probabilities, labels)
-        write_csv(Path("data/predictions") / name / f"{split}.csv", predictions)
+    metrics = {**model, "labels": labels}
+    metrics |= {split: _metrics(it, labels) for split, it in splits.items()}
     messages, probabilities = splits["test"]
     actual = label_ids(messages, labels)
     metrics["test_intervals"] = confidence_intervals(
@@ -70,17 +57,49 @@ def write_evaluation(
         resamples=settings.resamples,
         seed=settings.seed,
     )
-    right = probabilities.argmax(1) == actual
+    metrics |= _without_leak(splits, labels, campaigns, settings.confidence)
+    metrics["confusion"] = {
+        split: _write_predictions(name, split, it, labels, note) for split, it in splits.items()
+    }
+    curves = {MODELS[name]: (actual, probabilities)}
+    save_threshold_curves(Path("plots") / name, curves, labels, note=note, with_table=True)
+    write_json(Path("metrics") / f"{name}.json", metrics)
+
+
+def _metrics(predicted: Predicted, labels: list[str]) -> dict[str, Any]:
+    messages, probabilities = predicted
+    return classification_metrics(label_ids(messages, labels), probabilities)
+
+
+def _without_leak(
+    splits: dict[str, Predicted], labels: list[str], campaigns: pd.DataFrame, confidence: float
+) -> dict[str, Any]:
+    """Accuracy on test messages whose text, and whose campaign, is not in train."""
+    messages, probabilities = splits["test"]
+    right = probabilities.argmax(1) == label_ids(messages, labels)
     known = {
         "test_unseen": messages["text"].isin(splits["train"][0]["text"]).to_numpy(),
         "test_new_campaigns": of_known_campaigns(messages["line"], campaigns),
     }
-    for part, seen in known.items():
-        metrics[part] = share_right(right[~seen], settings.confidence)
-    metrics["confusion"] = matrices
-    curves = {MODELS[name]: (actual, probabilities)}
-    save_threshold_curves(plots_dir, curves, labels, note=note, with_table=True)
-    write_json(Path("metrics") / f"{name}.json", metrics)
+    return {part: share_right(right[~seen], confidence) for part, seen in known.items()}
+
+
+def _write_predictions(
+    name: str, split: str, predicted: Predicted, labels: list[str], note: str
+) -> list[list[int]]:
+    """Write a split's predictions and its confusion matrix, which is returned: (C, C)."""
+    messages, probabilities = predicted
+    actual = label_ids(messages, labels)
+    counts = confusion(actual, probabilities, len(labels))
+    plots_dir = Path("plots") / name
+    for normalized in (False, True):
+        path = plots_dir / f"confusion_{split}{'_normalized' if normalized else ''}.png"
+        title = confusion_title(MODELS[name], split, normalized=normalized)
+        save_confusion_matrix(path, counts, labels, title, normalized=normalized, note=note)
+    write_csv(plots_dir / f"confusion_{split}.csv", _pairs(actual, probabilities, labels))
+    table = predictions_table(messages, probabilities, labels)
+    write_csv(Path("data/predictions") / name / f"{split}.csv", table)
+    return counts.tolist()
 
 
 def share_right(right: np.ndarray, confidence: float) -> dict[str, Any]:
