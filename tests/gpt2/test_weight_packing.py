@@ -14,7 +14,13 @@ from spam_gpt2.classifier.trainable import unfreeze
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2, Linear
 from spam_gpt2.gpt2.ragged import runs_of
-from spam_gpt2.gpt2.weight_packing import PackedFeedForward, PackedLinear, pack, packing_works
+from spam_gpt2.gpt2.weight_packing import (
+    FEW,
+    PackedFeedForward,
+    PackedLinear,
+    pack,
+    packing_works,
+)
 from spam_gpt2.gpt2.weights import load_tensors, save_tensors
 
 needs_kernels = pytest.mark.skipif(
@@ -24,6 +30,11 @@ LENGTHS = [9, 9, 4, 1]
 TOKENS = torch.arange(sum(LENGTHS)) * 37 % 4096
 
 
+@pytest.fixture
+def packed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spam_gpt2.gpt2.weight_packing.FEW", 0)
+
+
 def logits(classifier: GPT2Classifier) -> torch.Tensor:
     runs = runs_of(LENGTHS)
     with torch.inference_mode():
@@ -31,6 +42,7 @@ def logits(classifier: GPT2Classifier) -> torch.Tensor:
 
 
 @needs_kernels
+@pytest.mark.usefixtures("packed_at_once")
 @pytest.mark.parametrize("position", ["last_token", "mean_tokens"])
 def test_a_packed_model_answers_the_same(tiny_gpt2: GPT2, position: str) -> None:
     torch.manual_seed(3)
@@ -45,6 +57,7 @@ def test_a_packed_model_answers_the_same(tiny_gpt2: GPT2, position: str) -> None
 
 
 @needs_kernels
+@pytest.mark.usefixtures("packed_at_once")
 def test_blocks_that_nobody_runs_are_not_packed(tiny_gpt2: GPT2) -> None:
     classifier = GPT2Classifier(tiny_gpt2, 2, "last_token").requires_grad_(False)
     pack(classifier)
@@ -52,6 +65,29 @@ def test_blocks_that_nobody_runs_are_not_packed(tiny_gpt2: GPT2) -> None:
         classifier.above(torch.randn(sum(LENGTHS), 32), runs_of(LENGTHS), 2)
     packed = [module for module in classifier.modules() if isinstance(module, PackedLinear)]
     assert [module.linear is None for module in packed] == [False] * 8 + [True] * 3
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+@pytest.mark.parametrize("gelu", [False, True])
+def test_weights_are_packed_once_more_than_a_few_rows_have_come(
+    dtype: torch.dtype | None, gelu: bool
+) -> None:
+    linear = Linear(64, 96).requires_grad_(False)
+    nn.init.normal_(linear.weight, std=0.1)
+    nn.init.normal_(linear.bias)
+    if dtype:
+        linear.compute_in(dtype)
+    packed = PackedLinear(linear, gelu=gelu)
+    x = torch.randn(FEW, 64)
+    with torch.inference_mode():
+        before = packed(x)
+        assert packed.linear is linear
+        after = packed(x)
+    assert packed.linear is None
+    assert before.dtype == after.dtype
+    tolerance = 2e-2 if dtype else 1e-5
+    torch.testing.assert_close(after, before, atol=tolerance, rtol=tolerance)
 
 
 @needs_kernels
@@ -116,7 +152,7 @@ def test_the_mapped_weights_are_let_go_once_they_are_packed(tmp_path: Path) -> N
     linear.load_state_dict(load_tensors(path), assign=True)
     before = mapped_in_memory()
     with torch.inference_mode():
-        PackedLinear(linear.requires_grad_(False))(torch.ones(1, 1024))
+        PackedLinear(linear.requires_grad_(False))(torch.ones(FEW + 1, 1024))
     assert mapped_in_memory() - before < 4096  # of the 8,192 KiB that were read
 
 

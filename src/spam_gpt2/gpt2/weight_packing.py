@@ -18,27 +18,35 @@ from spam_gpt2.gpt2.mapped import release
 from spam_gpt2.gpt2.model import Block, FeedForward, Linear
 
 ROWS = 1024  # in a typical product, for which oneDNN chooses the order
+FEW = 256  # rows, of one message or a few: their products take less time than packing does
 TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 
 
 class PackedLinear(nn.Module):
     """W x + b, and with `gelu` its tanh GELU, by packed weights. It gives no gradients.
 
-    Weights are packed when they are first used: blocks below cached features never are.
+    Weights are packed when more than a few rows have come: not for one message, and never in blocks
+    below cached features.
     """
 
     def __init__(self, linear: Linear, *, gelu: bool = False) -> None:
         super().__init__()
         self.linear: Linear | None = linear
-        self.after = ("gelu", [], "tanh") if gelu else ("none", [], "")
+        self.gelu = gelu
+        self.rows = 0  # that came so far
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in) to (N, out)."""
         assert not (torch.is_grad_enabled() and x.requires_grad), "packed weights: no gradients"
         if self.linear is not None:
+            self.rows += len(x)
+            if self.rows <= FEW:
+                y = self.linear(x)
+                return F.gelu(y, approximate="tanh") if self.gelu else y
             self._pack(self.linear)
         x = x.to(self.bias.dtype)
-        return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, *self.after)
+        after = ("gelu", [], "tanh") if self.gelu else ("none", [], "")
+        return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, *after)
 
     def _pack(self, linear: Linear) -> None:
         dtype = linear.compute_dtype or linear.weight.dtype
@@ -63,7 +71,7 @@ class PackedFeedForward(nn.Module):
 
 
 def pack(model: nn.Module) -> None:
-    """Pack every block of a frozen model, in place, when it is first used.
+    """Have every block of a frozen model pack itself, in place.
 
     Query, key and value weights of the last block stay as they are: `from_one` reads them.
     """
@@ -83,7 +91,7 @@ def packing_works(dtype: torch.dtype) -> bool:
     generator = torch.Generator().manual_seed(1)
     for parameter in linear.parameters():
         nn.init.normal_(parameter, generator=generator)
-    x = torch.randn(32, 64, generator=generator)
+    x = torch.randn(FEW + 1, 64, generator=generator)
     product = F.linear(x.double(), linear.weight.double(), linear.bias.double())
     exact = F.gelu(product, approximate="tanh")
     linear.compute_dtype = dtype
