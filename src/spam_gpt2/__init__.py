@@ -10,7 +10,7 @@ import sys
 # wait for (GNU's OpenMP; Intel's and LLVM's, in milliseconds). Fewer kernels of oneDNN are kept:
 # each takes 2 MB or more, and batches differ in size, which has kernels of its own.
 for _variable, _value in (
-    ("GOMP_SPINCOUNT", "1000"),
+    ("GOMP_SPINCOUNT", "10000"),
     ("KMP_BLOCKTIME", "1"),
     ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32"),
     ("LRU_CACHE_CAPACITY", "32"),  # of torch's own cache above oneDNN's
