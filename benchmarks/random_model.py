@@ -20,7 +20,7 @@ from spam_gpt2.tracking.serving import signature
 LABELS = ["ham", "spam"]
 
 
-def save_random_model(folder: Path, size: str) -> Path:
+def save_random_model(folder: Path, size: str, precision: str = "float32") -> Path:
     """Write `folder/model` for MLflow and the files that it is made of; returns the model's."""
     weights_dir, classifier_dir = folder / "gpt2", folder / "classifier"
     vocabulary_dir = folder / "vocabulary"
@@ -34,7 +34,7 @@ def save_random_model(folder: Path, size: str) -> Path:
     card = Card(
         labels=LABELS, position="last_token", causal=True, max_length=120, pad=False,
         init="pretrained", init_seed=123, trainable="last_block", lora_rank=4, lora_alpha=8.0,
-        weights=origin.name, weights_sha256=origin.sha256, device="cpu", precision="float32",
+        weights=origin.name, weights_sha256=origin.sha256, device="cpu", precision=precision,
     )  # fmt: skip
     classifier = GPT2Classifier(gpt2, len(LABELS), card.position, card.causal)
     unfreeze(classifier, card.trainable, card.lora_rank, card.lora_alpha)

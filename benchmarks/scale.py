@@ -32,6 +32,7 @@ from spam_gpt2.common.console import one_line_errors, progress, say
 from spam_gpt2.common.files import InputError, read_json, write_json
 from spam_gpt2.common.markdown import table
 from spam_gpt2.common.params import load_params
+from spam_gpt2.gpt2.compute import DTYPES
 from spam_gpt2.gpt2.config import GPT2Config, read_config
 from spam_gpt2.gpt2.sources import SIZES
 from spam_gpt2.gpt2.tokenizer import load_tokenizer
@@ -115,14 +116,16 @@ def cost_table(found: list[Measured], flop: float, efficiency: float | None) -> 
     return table(header, rows)
 
 
-def measured_table(found: list[Measured]) -> str:
+def measured_table(found: list[Measured], tokens: float) -> str:
     """The runs, and how near the workers come to as many times the one."""
-    header = ["workers", "start-up, s", "messages/s", "efficiency", "MB a worker, at most"]
+    header = ["workers", "start-up, s", "messages/s", "tokens/s", "efficiency",
+              "MB a worker, at most"]  # fmt: skip
     rows = [
         [
             str(it.workers),
             f"{it.start_up:.1f}",
             f"{it.rate:,.1f}",
+            f"{it.rate * tokens:,.0f}",
             f"{it.rate / (it.workers * found[0].rate / found[0].workers):.0%}",
             f"{it.memory:,}",
         ]
@@ -192,10 +195,8 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if args.size:
         from random_model import save_random_model
 
-        model, weights_dir = (
-            str(save_random_model(folder / "random", args.size)),
-            folder / "random/gpt2",
-        )
+        model = str(save_random_model(folder / "random", args.size, args.precision))
+        weights_dir = folder / "random/gpt2"
     model = model or version_uri(MODEL_NAME, find_champion(load_params()))
     tokens = write_messages(folder / "messages.parquet", weights_dir, args.rows)
     write_messages(folder / "first.parquet", weights_dir, FIRST)
@@ -210,8 +211,9 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         found.append(json.loads(done.stdout.splitlines()[-1]))
         say(f"{found[-1]['rate']:,.1f} messages a second")
     config, origin = read_config(weights_dir)
-    return {"rows": args.rows, "tokens": tokens, "weights": origin.name, "config": asdict(config),
-            "found": found}  # fmt: skip
+    weights = f"{origin.name}, {args.precision}" if args.size else origin.name
+    return {"rows": args.rows, "tokens": tokens, "weights": weights, "config": asdict(config),
+            "feature_bytes": DTYPES[args.precision].itemsize, "found": found}  # fmt: skip
 
 
 def tables(results: dict[str, Any], efficiency: float | None) -> str:
@@ -222,9 +224,9 @@ def tables(results: dict[str, Any], efficiency: float | None) -> str:
     return "\n\n".join(
         [
             f"{results['rows']:,} messages of {tokens:.1f} tokens, {results['weights']}.",
-            measured_table(found),
+            measured_table(found, tokens),
             f"{flop / 1e9:.2f} GFLOP a message. Features, if they were kept, would be "
-            f"{4 * config.n_embd * tokens / 1e3:.1f} kB a message.",
+            f"{results['feature_bytes'] * config.n_embd * tokens / 1e3:.1f} kB a message.",
             cost_table(found, flop, efficiency),
         ]
     )
@@ -237,6 +239,9 @@ def main() -> None:
     which = arguments.add_mutually_exclusive_group()
     which.add_argument("--model", help="as MLflow names it (the registered champion)")
     which.add_argument("--size", choices=SIZES, help="random weights of this size instead")
+    arguments.add_argument(
+        "--precision", choices=DTYPES, default="float32", help="of --size (%(default)s)"
+    )
     arguments.add_argument("--save", type=Path, metavar="FILE", help="write the rates as JSON")
     arguments.add_argument("--load", type=Path, metavar="FILE", help="measure nothing; read them")
     arguments.add_argument(
