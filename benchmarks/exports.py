@@ -18,11 +18,12 @@ import torch
 
 from spam_gpt2.classifier.predict import CLASSIFIER_DIR, WEIGHTS_DIR
 from spam_gpt2.common.console import one_line_errors, progress
+from spam_gpt2.common.extras import need
 from spam_gpt2.common.files import InputError
 from spam_gpt2.common.markdown import table
 from spam_gpt2.data.messages import read_split
 from spam_gpt2.exports.__main__ import OUT_DIR
-from spam_gpt2.exports.folders import megabytes, need
+from spam_gpt2.exports.folders import megabytes
 from spam_gpt2.exports.fresh import token_rows
 from spam_gpt2.exports.onnx_model import INT8_FILE, MODEL_FILE
 from spam_gpt2.exports.trial import TEST_PATH, Trial

@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 COPIED = (
     "stages", "src", "dvc.yaml", "plots/dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore",
-    ".gitignore",
+    ".gitignore", "data/feedback.csv",
 )  # fmt: skip
 
 
