@@ -35,7 +35,7 @@ def worth_padding(runs: Runs, width: int) -> bool:
     """Whether a processor is faster with one padded batch than with one run after the other."""
     longest = max(length for _, length in runs)
     elements = sum(count for count, _ in runs) * longest * width
-    return longest <= SHORT and elements <= PADDED_IN_A_START * len(runs)
+    return longest <= SHORT and 1 < len(runs) and elements <= PADDED_IN_A_START * len(runs)
 
 
 @cache

@@ -61,6 +61,8 @@ def pad_runs(x: Tensor, runs: Runs) -> tuple[Tensor, Tensor]:
 
     One copy by index: its gradient costs what the tokens cost, however many messages there are.
     """
+    if len(runs) == 1:  # nothing to pad
+        return x.unflatten(0, runs[0]), torch.ones(runs[0], dtype=torch.bool, device=x.device)
     _, lengths = starts_and_lengths(runs)
     shape = len(lengths), int(lengths.max())
     rows = padded_rows(runs).to(x.device)
