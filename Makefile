@@ -154,11 +154,12 @@ $(READY): requirements.lock requirements-cuda.lock pyproject.toml
 	  cuda-*) echo "error: TORCH=cuda: torch has a CUDA build for Linux only; choose TORCH=cpu" >&2; exit 1;; \
 	  *) echo "error: TORCH=$(TORCH): choose cpu or cuda" >&2; exit 1;; \
 	esac
-	$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV), once: a few minutes"
+	@$(PYTHON) -m venv $(VENV)
 	@# pip would take the one build for the other
 	@test "$$(cat $(READY) 2>/dev/null)" = $(TORCH) || $(VENV)/bin/python -m pip uninstall -qq --yes $(CUDA_PACKAGES)
 	@rm -f $(READY)
-	$(PIP_INSTALL) --require-hashes -r requirements.lock
-	$(INSTALL_$(TORCH))
-	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@$(PIP_INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL_$(TORCH))
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@echo $(TORCH) > $(READY)

@@ -5,7 +5,7 @@ from pathlib import Path
 from spam_gpt2.common.console import run_stage
 from spam_gpt2.common.files import write_text
 from spam_gpt2.common.params import load_params
-from spam_gpt2.common.project import check_reaches_copy
+from spam_gpt2.common.project import check_is_there
 
 # Always the same text: the stages that wait for this one re-run for their own parameters only.
 CHECKED_PATH = Path("reports/params_checked.txt")
@@ -13,7 +13,7 @@ CHECKED_PATH = Path("reports/params_checked.txt")
 
 def main() -> None:
     values = load_params().model_dump()
-    check_reaches_copy(Path(values["prepare"]["path"]), "prepare.path")
+    check_is_there(Path(values["prepare"]["path"]), "prepare.path")
     write_text(CHECKED_PATH, "params.yaml holds every parameter, of the right type and in range\n")
 
 

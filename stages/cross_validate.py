@@ -20,16 +20,19 @@ from spam_gpt2.features.features import load_features
 from spam_gpt2.figures.folds import folds_figure
 from spam_gpt2.figures.style import save
 from spam_gpt2.gpt2.compute import Compute
+from spam_gpt2.gpt2.config import read_config
 
 import pandas as pd
 
 PLOTS_DIR = Path("plots/cross_validate")
+WEIGHTS_DIR = Path("models/gpt2")
 SPLITS = ("train", "validation", "test", "holdout")
 
 
 def main() -> None:
     params, labels = load_params(), read_labels()
-    settings, compute = params.cross_validate, Compute.start(params.compute)
+    settings = params.cross_validate
+    compute = Compute.start(params.compute, read_config(WEIGHTS_DIR)[0])
     frames = [read_split(Path(f"data/prepared/{split}.csv")) for split in SPLITS]
     parts = [load_features(Path(f"data/features/{split}.safetensors")) for split in SPLITS]
     messages, features = in_order_of_lines(frames, parts, labels)
@@ -42,7 +45,7 @@ def main() -> None:
             train = balanced(messages, train, settings.group != "none", settings.seed + i)
         seeded = params.finetune.model_copy(update={"seed": params.finetune.seed + i})
         classifier, origin = untrained_classifier(
-            Path("models/gpt2"), len(labels), params.classifier, seeded
+            WEIGHTS_DIR, len(labels), params.classifier, seeded
         )
         compute.place(classifier)
         gpt2 = gpt2_counts(classifier, features, train, fold.test, seeded)

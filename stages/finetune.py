@@ -13,6 +13,7 @@ from spam_gpt2.features.features import check_fit, load_features
 from spam_gpt2.features.plan import load_plan
 from spam_gpt2.figures.training_curves import save_training_curves
 from spam_gpt2.gpt2.compute import Compute
+from spam_gpt2.gpt2.config import read_config
 from spam_gpt2.gpt2.head import trained_tensors
 from spam_gpt2.gpt2.processes import writes
 from spam_gpt2.training.checkpoints import checkpoints_of
@@ -29,7 +30,7 @@ def main() -> int | None:
         return launch(params.compute.processes, __file__)
     chosen, settings = params.classifier, params.finetune
     labels = read_labels()
-    compute = Compute.start(params.compute)
+    compute = Compute.start(params.compute, read_config(WEIGHTS_DIR)[0])
     classifier, origin = untrained_classifier(WEIGHTS_DIR, len(labels), chosen, settings)
     plan = load_plan(classifier.gpt2.config)
     compute.place(classifier)

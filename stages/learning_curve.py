@@ -20,7 +20,7 @@ from spam_gpt2.features.features import load_features
 from spam_gpt2.figures.learning_curve import learning_curve_figure
 from spam_gpt2.figures.style import save
 from spam_gpt2.gpt2.compute import Compute
-from spam_gpt2.gpt2.config import Origin
+from spam_gpt2.gpt2.config import Origin, read_config
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,8 @@ def main() -> None:
     params, labels = load_params(), read_labels()
     train, test = (read_split(Path(f"data/prepared/{split}.csv")) for split in ("train", "test"))
     features = {s: load_features(Path(f"data/features/{s}.safetensors")) for s in SPLITS}
-    actual, runs, compute = label_ids(train, labels), [], Compute.start(params.compute)
+    compute = Compute.start(params.compute, read_config(WEIGHTS_DIR)[0])
+    actual, runs = label_ids(train, labels), []
     for repeat in range(params.learning_curve.repeats):
         random = np.random.default_rng([params.learning_curve.seed, repeat])
         order = stratified_order(actual, random)

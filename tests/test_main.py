@@ -258,15 +258,27 @@ def test_bytes_that_are_no_utf_8_are_refused(run: Run, project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "found"),
-    [("id,body\n1,ok\n", "'id', 'body'"), ("id;text\n", "'id;text'"), ("\n", "")],
+    ("content", "found", "more"),
+    [
+        ("id,body\n1,ok\n", "'id', 'body'", ""),
+        ("id;text\n", "'id;text'", "; a semicolon separates its fields: give --delimiter ';'"),
+        ("\n", "", "; a comma must stand between columns"),
+    ],
 )
 def test_a_file_without_the_column_is_refused_with_those_it_has(
-    run: Run, project: Path, content: str, found: str
+    run: Run, project: Path, content: str, found: str, more: str
 ) -> None:
     (project / "inbox.csv").write_text(content)
-    message = f"inbox.csv: no column 'text' among {found}; name the text's column with --column; "
-    assert refused(run("--csv", "inbox.csv")).startswith(message)
+    message = f"inbox.csv: no column 'text' among {found}; name the text's column with --column"
+    assert refused(run("--csv", "inbox.csv")) == message + more
+
+
+def test_who_names_a_column_that_is_not_there_is_not_told_to_name_one(
+    run: Run, project: Path
+) -> None:
+    (project / "inbox.csv").write_text("id,body\n1,ok\n")
+    refusal = refused(run("--csv", "inbox.csv", "--column", "nosuch"))
+    assert refusal == "inbox.csv: no column 'nosuch' among 'id', 'body'"
 
 
 def test_an_empty_file_is_called_empty(run: Run, project: Path) -> None:

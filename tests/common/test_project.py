@@ -8,7 +8,7 @@ import pytest
 from repository import Repository
 
 from spam_gpt2.common.files import InputError
-from spam_gpt2.common.project import CLONED_FROM, check_reaches_copy, project_dir
+from spam_gpt2.common.project import CLONED_FROM, check_is_there, project_dir
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,14 @@ def test_a_file_that_git_does_not_know_is_missed_in_a_copy(
     monkeypatch.delenv(CLONED_FROM, raising=False)
     monkeypatch.setenv("DVC_ROOT", str(project))
     monkeypatch.chdir(copy_dir)
-    for path in ("known.csv", "made.csv", "nowhere.csv", project / "my messages.csv"):
-        check_reaches_copy(Path(path), "prepare.path")
+    for path in ("known.csv", "made.csv", project / "my messages.csv"):
+        check_is_there(Path(path), "prepare.path")
     with pytest.raises(InputError) as caught:
-        check_reaches_copy(Path("my messages.csv"), "prepare.path")
+        check_is_there(Path("my messages.csv"), "prepare.path")
     assert str(caught.value).startswith("prepare.path: git does not know my messages.csv, ")
     assert "--copy-paths 'my messages.csv'" in str(caught.value)
     assert str(project / "my messages.csv") in str(caught.value)
+    with pytest.raises(InputError, match=r"prepare.path: .*/project/nowhere.csv: no such file"):
+        check_is_there(Path("nowhere.csv"), "prepare.path")
     monkeypatch.chdir(project)
-    check_reaches_copy(Path("my messages.csv"), "prepare.path")
+    check_is_there(Path("my messages.csv"), "prepare.path")

@@ -12,6 +12,7 @@ from spam_gpt2.common.files import InputError
 from spam_gpt2.common.params import ComputeSettings
 from spam_gpt2.gpt2 import compute
 from spam_gpt2.gpt2.compute import Compute, find_device, product_error, use_fast_products
+from spam_gpt2.gpt2.config import GPT2Config
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import GPT2, Linear
 from spam_gpt2.gpt2.ragged import runs_of
@@ -63,6 +64,18 @@ def test_auto_is_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert find_device("auto").type == "cuda"
     assert find_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("width", "chosen", "threads"), [(128, None, 1), (512, None, 3), (None, None, 3), (128, 2, 2)]
+)
+def test_a_narrow_model_is_trained_by_one_thread_unless_a_number_is_chosen(
+    width: int | None, chosen: int | None, threads: int
+) -> None:
+    torch.set_num_threads(3)
+    trained = None if width is None else GPT2Config(64, 32, width, 4, 2)
+    assert Compute.start(settings(threads=chosen), trained).threads == threads
+    assert torch.get_num_threads() == threads
 
 
 def test_the_number_of_threads_is_taken_over() -> None:

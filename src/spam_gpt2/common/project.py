@@ -22,10 +22,10 @@ def project_dir(folder: Path = Path()) -> Path:
     return Path(os.environ.get(CLONED_FROM) or os.environ.get("DVC_ROOT") or folder)
 
 
-def check_reaches_copy(path: Path, key: str) -> None:
-    """Refuse a file of the project that its copy lacks since git does not know it.
+def check_is_there(path: Path, key: str) -> None:
+    """Refuse a file that is missing, or that only a copy lacks since git does not know it.
 
-    What git ignores are outputs, which DVC brings into the copy.
+    What git ignores are outputs, which a stage makes, or DVC brings into the copy.
 
     Args:
         path: as the parameter has it, relative to the project's folder or absolute.
@@ -34,11 +34,13 @@ def check_reaches_copy(path: Path, key: str) -> None:
     Raises: InputError.
     """
     project = project_dir().resolve()
-    if path.exists() or project == Path.cwd().resolve() or not (project / path).is_file():
+    if path.exists():
         return
-    ignored = execute(["git", "check-ignore", "--quiet", str(path)], cwd=project)
-    if ignored.returncode != 0:
-        raise InputError(
-            f"{key}: git does not know {path}, so that `--temp` and `--queue` run without it; add "
-            f"--copy-paths {shlex.quote(str(path))}, or name it as {project / path}"
-        )
+    if execute(["git", "check-ignore", "--quiet", str(path)], cwd=project).returncode == 0:
+        return
+    if not (project / path).is_file():
+        raise InputError(f"{key}: {project / path}: no such file")
+    raise InputError(
+        f"{key}: git does not know {path}, so that `--temp` and `--queue` run without it; add "
+        f"--copy-paths {shlex.quote(str(path))}, or name it as {project / path}"
+    )

@@ -60,12 +60,14 @@ def _layout(
     try:
         layout = text_layout(header, column)
     except ValueError as error:
-        if table.delimiter:
-            line = table.delimiter.join(header)
-            other = delimiter_advice(line, table.delimiter, form)
-            advice += f"; {other or DELIMITERS.get(table.delimiter, 'the delimiter')}"
-            advice += "" if other else " must stand between columns"
-        raise InputError(f"{path}: {error}; {advice}") from None
+        parts = [f"{path}: {error}"]
+        if column is None:
+            parts.append(advice)
+        if table.delimiter and len(header) < 2:
+            other = delimiter_advice(table.delimiter.join(header), table.delimiter, form)
+            name = DELIMITERS.get(table.delimiter, "the delimiter")
+            parts.append(other or f"{name} must stand between columns")
+        raise InputError("; ".join(parts)) from None
     if layout.news:
         say(f"{path}: {layout.news}")
     return layout

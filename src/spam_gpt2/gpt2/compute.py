@@ -12,6 +12,7 @@ import torch
 
 from spam_gpt2.common.console import warn
 from spam_gpt2.common.files import InputError
+from spam_gpt2.gpt2.config import GPT2Config
 from spam_gpt2.gpt2.head import GPT2Classifier
 from spam_gpt2.gpt2.model import Linear
 from spam_gpt2.gpt2.processes import join, processes
@@ -39,17 +40,22 @@ class Compute:
     processes: int = 1
 
     @classmethod
-    def start(cls, settings: ComputeSettings) -> Compute:
+    def start(cls, settings: ComputeSettings, trained: GPT2Config | None = None) -> Compute:
         """Choose device, threads and kernels for this process, by `compute` of params.yaml.
 
-        Of several processes each takes a GPU, or its share of the threads.
+        Of several processes each takes a GPU, or its share of the threads. The steps of a narrow
+        model are too small to be shared out: unless `threads` is set, training takes one, which is
+        as fast, and several times faster where other programs run.
+
+        Args:
+            trained: the size of the model that is to be trained, if one is.
 
         Raises: InputError when the device is not there.
         """
         device = join(find_device(settings.device))
-        if settings.threads or processes() > 1:
-            shared = max(1, torch.get_num_threads() // processes())
-            torch.set_num_threads(settings.threads or shared)
+        is_narrow = trained is not None and trained.n_embd < WIDE
+        best = 1 if is_narrow else max(1, torch.get_num_threads() // processes())
+        torch.set_num_threads(settings.threads or best)
         no_bfloat16 = device.type == "cpu" and not has_bfloat16()
         if settings.precision == "bfloat16" and no_bfloat16:
             warn(

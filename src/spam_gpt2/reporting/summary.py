@@ -45,7 +45,8 @@ Look next:
   dvc plots show                      loss, accuracy, ROC and more in one page
   make report                         threshold, robustness, mistakes: reports/index.html
   make mlflow                         all runs side by side
-  dvc exp run -S finetune.epochs=3    change a parameter, then compare: dvc metrics diff
+  dvc exp run --temp --name short -S finetune.epochs=3    change a parameter, then compare:
+                                      dvc metrics diff workspace short
   python -m spam_gpt2 "some message"  use the classifier (source .venv/bin/activate first)
 """
 
