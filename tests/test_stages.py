@@ -260,6 +260,22 @@ def test_every_other_dependency_is_made_by_a_stage_or_part_of_the_project() -> N
     )
 
 
+def test_the_copy_that_the_benchmark_times_has_all_that_no_stage_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from workspace import Workspace
+
+    copy = Workspace(tmp_path / "project", checkpoint_dir=None).folder
+    needed = {dep for stage in read_stages(ROOT / "dvc.yaml") for dep in stage.deps}
+    assert "stages/prepare.py" in needed
+    assert_none(
+        f"the copy lacks {path}"
+        for path in sorted(needed)
+        if not made_by_a_stage(path) and not (copy / path).exists()
+    )
+
+
 def plotted(entry: str | dict[str, Any]) -> list[str]:
     """The files of an entry of `plots`: its axes may name several, else its name is the file."""
     if isinstance(entry, str):
@@ -302,6 +318,10 @@ def test_the_tests_above_see_what_a_script_needs(tmp_path: Path) -> None:
         "track",
     }  # fmt: skip
     modules = imported_modules(path)
-    directly, by_others = {"params.py", "sms_sources.py"}, {"download.py", "validation.py"}
-    assert directly | by_others < {file.name for file in modules}
+    names = {file.name for file in modules}
+    assert names == {
+        "params.py", "sms_sources.py", "download.py", "files.py", "console.py", "validation.py",
+        "csv_injection.py", "text.py", "secrets.py", "http_request.py", "orphans.py", "merges.py",
+        "yaml_files.py", "blocks.py", "folding.py", "timings.py", "launch.py", "message_files.py",
+    }  # fmt: skip
     assert {package_of(file) for file in modules} == {"common", "data"}

@@ -11,6 +11,7 @@ from itertools import chain, count
 # Hugging Face's, CLASS/CONTENT UCI's YouTube comments.
 LABEL_NAMES = ("label", "v1", "category", "class", "target")
 TEXT_NAMES = ("text", "v2", "message", "sms", "content")
+COLUMN_ADVICE = "name the text's column with --column"
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,17 @@ def chosen_layout(
     return Layout(*places, False, (len(first), len(first)))
 
 
-def text_layout(names: Sequence[str], column: str | None) -> Layout:
+def text_layout(names: Sequence[str], column: str | None, advice: str = COLUMN_ADVICE) -> Layout:
     """Where the text is in a table with a header: in a column by its name, or by a usual one.
+
+    Args:
+        advice: what to do where no column is named and none can be told to be it.
 
     Raises: ValueError.
     """
     place = place_of(column, names) if column else known_column(names, TEXT_NAMES)
     if place is None:
-        raise ValueError(f"no column 'text' among {listed(names)}")
+        raise ValueError(f"no column 'text' among {listed(names)}; {advice}")
     is_plain = bool(column) or _plain(names[place]) == TEXT_NAMES[0]
     news = "" if is_plain else f"text is column {names[place].strip()!r}"
     return _with_header(names, None, (place,), news)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from spam_gpt2.common.console import say
 from spam_gpt2.common.csv_injection import unguard
 from spam_gpt2.common.files import InputError
-from spam_gpt2.data.columns import Layout, text_layout
+from spam_gpt2.data.columns import COLUMN_ADVICE, Layout, text_layout
 from spam_gpt2.data.table import DELIMITERS, Form, RowError, Table, delimiter_advice, open_table
 
 
@@ -18,7 +18,7 @@ def text_rows(
     path: Path,
     form: Form,
     column: str | None = None,
-    advice: str = "name the text's column with --column",
+    advice: str = COLUMN_ADVICE,
 ) -> Iterator:
     """The header, then each row with its text: `(columns, text)`.
 
@@ -58,16 +58,14 @@ def _layout(
 ) -> Layout:
     """Which column holds the text, said when it is a guess."""
     try:
-        layout = text_layout(header, column)
+        layout = text_layout(header, column, advice)
     except ValueError as error:
-        parts = [f"{path}: {error}"]
-        if column is None:
-            parts.append(advice)
+        also = ""
         if table.delimiter and len(header) < 2:
-            other = delimiter_advice(table.delimiter.join(header), table.delimiter, form)
+            other = delimiter_advice("".join(header), table.delimiter, form)
             name = DELIMITERS.get(table.delimiter, "the delimiter")
-            parts.append(other or f"{name} must stand between columns")
-        raise InputError("; ".join(parts)) from None
+            also = f"; {other or f'{name} must stand between columns'}"
+        raise InputError(f"{path}: {error}{also}") from None
     if layout.news:
         say(f"{path}: {layout.news}")
     return layout

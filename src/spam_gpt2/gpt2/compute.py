@@ -26,7 +26,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Of a float32 product: a kernel that rounds its inputs to bfloat16 is beyond it a thousand times.
 FLOAT32_ERROR = 1e-5
 # oneDNN makes a kernel for every shape that it meets, in a millisecond and 100 kB or more: below
-# this width of a model its products are too small to make up for it.
+# this width of a model its products are too small to make up for it, or for waiting threads.
 WIDE = 512
 
 

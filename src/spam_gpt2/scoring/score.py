@@ -85,7 +85,7 @@ def text_column(table: DataFrame, path: str, name: str | None) -> Column:
     try:
         layout = text_layout(table.columns, name)
     except ValueError as error:
-        raise InputError(f"{path}: {error}; name the text's column with --column") from None
+        raise InputError(f"{path}: {error}") from None
     if layout.news:
         say(f"{path}: {layout.news}")
     field = table.schema[layout.texts[0]]
