@@ -25,7 +25,7 @@ def test_places_by_hand() -> None:
     assert runs_of(LENGTHS) == RUNS
     assert lengths_of(RUNS) == LENGTHS
     assert positions_of(RUNS).tolist() == [0, 1, 2, 0, 1, 0, 1, 0, 1, 2, 3]
-    assert padded_rows(RUNS).tolist() == [0, 1, 2, 4, 5, 8, 9, 12, 13, 14, 15]
+    assert padded_rows(RUNS, 4).tolist() == [0, 1, 2, 4, 5, 8, 9, 12, 13, 14, 15]
     x = torch.arange(11.0)[:, None]
     assert pick_one(x, RUNS, 0).flatten().tolist() == [0, 3, 5, 7]
     assert pick_one(x, RUNS, -1).flatten().tolist() == [2, 4, 6, 10]
@@ -47,6 +47,22 @@ def test_padding_and_its_gradient_are_those_of_torch(lengths: list[int]) -> None
     (ours * weights).sum().backward()
     (theirs * weights).sum().backward()
     assert torch.equal(found.grad, expected.grad)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "multiple", "width"),
+    [(LENGTHS, 4, 4), (LENGTHS, 3, 6), (LENGTHS, 32, 32), ([5, 33], 32, 64), ([7, 7], 32, 7)],
+)
+def test_a_width_is_rounded_up_where_anything_is_padded(
+    lengths: list[int], multiple: int, width: int
+) -> None:
+    flat = torch.randn(sum(lengths), 6, generator=torch.Generator().manual_seed(1))
+    padded, is_token = pad_runs(flat, runs_of(lengths), multiple)
+    exact, _ = pad_runs(flat, runs_of(lengths))
+    assert padded.shape == (len(lengths), width, 6)
+    assert torch.equal(padded[:, : max(lengths)], exact)
+    assert not padded[:, max(lengths) :].any()
+    assert is_token.sum(1).tolist() == lengths
 
 
 def test_the_gradient_of_padding_takes_as_many_operations_for_many_messages_as_for_few() -> None:

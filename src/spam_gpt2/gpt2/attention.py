@@ -69,7 +69,7 @@ def padded(qkv: Tensor, runs: Runs, n_head: int, causal: bool) -> Tensor:
     else:
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=~hidden)
     y = y.transpose(1, 2).flatten(0, 1).flatten(1)  # (B T, D)
-    return y[padded_rows(runs).to(x.device)]
+    return y[padded_rows(runs, x.shape[1]).to(x.device)]
 
 
 def end_to_end(qkv: Tensor, runs: Runs, n_head: int, causal: bool) -> Tensor:

@@ -29,6 +29,7 @@ from spam_gpt2.gpt2.mapped import release
 from spam_gpt2.gpt2.ragged import Runs, pad_runs, pick_one, positions_of, split_messages
 
 PADDED = 64  # messages that are padded together: few enough to stay in the cache
+ROUNDED = 32  # tokens to whose multiples they are padded: oneDNN makes a kernel for every length
 
 
 class Linear(nn.Linear):
@@ -77,38 +78,41 @@ class MultiHeadAttention(nn.Module):
         qkv = self.c_attn(x)  # (N, 3D)
         return self.c_proj(attend(qkv, runs, self.n_head, causal))  # (N, D)
 
-    def from_one(self, x: Tensor, runs: Runs, at: int, causal: bool) -> Tensor:
+    def from_one(self, x: Tensor, norm: nn.LayerNorm, runs: Runs, at: int, causal: bool) -> Tensor:
         """The same for the first (`at` 0) or last (-1) token of each message: (N, D) to (B, D).
 
-        With one query a message, no key or value need be computed. For head h with the weights
-        Wq, Wk, Wv, and x_j what enters at token j:
+        With one query a message, no key or value need be computed, nor the norm's gain g and bias c
+        applied to every token. For head h with the weights Wq, Wk, Wv, and z_j what enters the
+        block at token j with its mean taken off and its deviation made 1:
 
-            q . (Wk x_j + bk)       = (Wk' q) . x_j + a constant, which softmax ignores
-            sum_j p_j (Wv x_j + bv) = Wv (sum_j p_j x_j) + bv, since the p_j sum to 1
+            q . (Wk (g z_j + c) + bk)       = (g Wk' q) . z_j + a constant, which softmax ignores
+            sum_j p_j (Wv (g z_j + c) + bv) = Wv (g sum_j p_j z_j + c) + bv, as the p_j sum to 1
 
-        so that the products with weights cost O(D^2) a message instead of O(T D^2).
+        so that the products with weights cost O(D^2) a message instead of O(T D^2), and cached
+        features, which need no gradient, are read but once on the way back.
         """
         H, D = self.n_head, x.shape[1]
         dtype = self.c_attn.compute_dtype or self.c_attn.weight.dtype
         w_q, w_k, w_v = self.c_attn.weight.to(dtype).split(D)  # each (D, D)
         b_q, _, b_v = self.c_attn.bias.to(dtype).split(D)
-        x = x.to(dtype)
-        asking = pick_one(x, runs, at)  # (B, D)
+        z = F.layer_norm(x, (D,), eps=norm.eps)  # (N, D)
+        asking = pick_one(z, runs, at) * norm.weight + norm.bias  # (B, D)
         if causal and at == 0:  # sees nothing but itself
-            x, runs = asking, [(len(asking), 1)]
-        q = F.linear(asking, w_q, b_q) * (D // H) ** -0.5  # (B, D)
+            z, runs = pick_one(z, runs, at), [(len(asking), 1)]
+        q = F.linear(asking.to(dtype), w_q, b_q) * (D // H) ** -0.5  # (B, D)
         heads = (H, D // H, D)
         u = torch.einsum("bhe,hed->bhd", q.unflatten(1, heads[:2]), w_k.view(heads))  # (B, H, D)
-        pooled = self._pool(u, x, runs)  # (B, H, D)
+        pooled = self._pool((u * norm.weight).to(dtype), z.to(dtype), runs)  # (B, H, D)
+        pooled = (pooled * norm.weight + norm.bias).to(dtype)
         y = torch.einsum("bhd,hed->bhe", pooled, w_v.view(heads)).flatten(1) + b_v
         return self.c_proj(y)  # (B, D)
 
-    def _pool(self, u: Tensor, x: Tensor, runs: Runs) -> Tensor:
-        """The mean of each message's tokens, weighted by the softmax of u . x_j: (B, H, D)."""
+    def _pool(self, u: Tensor, z: Tensor, runs: Runs) -> Tensor:
+        """The mean of each message's tokens, weighted by the softmax of u . z_j: (B, H, D)."""
         pooled = []
-        parts = split_messages(x, runs, PADDED)
+        parts = split_messages(z, runs, PADDED)
         for asking, part in zip(u.split(PADDED), parts, strict=True):
-            padded, is_token = pad_runs(*part)  # (b, T, D), (b, T)
+            padded, is_token = pad_runs(*part, ROUNDED)  # (b, T, D), (b, T)
             scores = asking @ padded.transpose(1, 2)  # (b, H, T)
             p = scores.masked_fill(~is_token[:, None], float("-inf")).softmax(dim=2)
             pooled.append(p @ padded)
@@ -148,7 +152,7 @@ class Block(nn.Module):
 
     def from_one(self, x: Tensor, runs: Runs, at: int, causal: bool) -> Tensor:
         """The first (`at` 0) or last (-1) token of each message alone: (N, D) to (B, D)."""
-        attended = self.attn.from_one(self.ln_1(x), runs, at, causal)
+        attended = self.attn.from_one(x, self.ln_1, runs, at, causal)
         x = pick_one(x, runs, at) + attended
         return x + self.mlp(self.ln_2(x))
 

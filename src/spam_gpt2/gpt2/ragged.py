@@ -49,23 +49,26 @@ def positions_of(runs: Runs) -> Tensor:
     return torch.arange(int(lengths.sum())) - starts.repeat_interleave(lengths)
 
 
-def padded_rows(runs: Runs) -> Tensor:
-    """The row of every token once messages are padded to the longest and flattened: (N,)."""
+def padded_rows(runs: Runs, width: int) -> Tensor:
+    """The row of every token once messages are padded to `width` and flattened: (N,)."""
     _, lengths = starts_and_lengths(runs)
-    first = torch.arange(len(lengths)) * int(lengths.max())
+    first = torch.arange(len(lengths)) * width
     return positions_of(runs) + first.repeat_interleave(lengths)
 
 
-def pad_runs(x: Tensor, runs: Runs) -> tuple[Tensor, Tensor]:
+def pad_runs(x: Tensor, runs: Runs, multiple: int = 1) -> tuple[Tensor, Tensor]:
     """Flat messages (N, D) side by side, (B, T, D), zeros behind; and where tokens are, (B, T).
 
     One copy by index: its gradient costs what the tokens cost, however many messages there are.
+
+    Args:
+        multiple: T is the longest message's length, or for several lengths the next multiple.
     """
     if len(runs) == 1:  # nothing to pad
         return x.unflatten(0, runs[0]), torch.ones(runs[0], dtype=torch.bool, device=x.device)
     _, lengths = starts_and_lengths(runs)
-    shape = len(lengths), int(lengths.max())
-    rows = padded_rows(runs).to(x.device)
+    shape = len(lengths), -(-int(lengths.max()) // multiple) * multiple
+    rows = padded_rows(runs, shape[1]).to(x.device)
     padded = x.new_zeros(shape[0] * shape[1], x.shape[1]).index_copy(0, rows, x)
     is_token = torch.arange(shape[1], device=x.device) < lengths.to(x.device)[:, None]
     return padded.unflatten(0, shape), is_token
