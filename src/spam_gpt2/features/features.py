@@ -26,7 +26,10 @@ KINDS = {
     "cut": ({torch.int64}, 0),
     "hidden": ({torch.float32, torch.bfloat16}, 2),
 }
-BATCH_TOKENS = 1024  # when nothing is trained: enough for full speed, and fits the cache
+BATCH_TOKENS = 1024  # through whole blocks: enough for full speed, and fits the cache
+# Above the cut: of the last block most is computed for one token a message, and few make a product
+# that waits for memory.
+ABOVE_TOKENS = 8192
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ def all_logits(classifier: GPT2Classifier, features: Features) -> Tensor:
     first_row = torch.empty(len(lengths), dtype=torch.int64)
     first_row[features.messages.rows] = torch.arange(len(features))
     logits = torch.empty(len(lengths), classifier.head.out_features)
-    batches = list(token_batches(lengths, BATCH_TOKENS))
+    batches = list(token_batches(lengths, ABOVE_TOKENS))
     with torch.inference_mode():
         for distinct in own(batches):
             logits[distinct] = features.logits(classifier, first_row[distinct]).cpu()
