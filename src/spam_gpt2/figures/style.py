@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib import font_manager
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from spam_gpt2.common.files import whole_file
 from spam_gpt2.common.text import one_line
@@ -108,12 +108,13 @@ def _wrapped(text: str, width: float, size: float, weight: str) -> tuple[str, in
     if not text.strip():
         return "", 0
     text = re.sub(r"\([^()]{,40}\)", lambda m: m[0].replace(" ", "\u00a0"), drawable(text))
-    font = font_manager.FontProperties(family="DejaVu Sans", weight=weight)
+    font = font_manager.FontProperties(family="DejaVu Sans", weight=weight, size=size)
+    room = (width - 2 * MARGIN) * 72  # points
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}".strip(" ")
-        inches = TextPath((0, 0), longer, size=size, prop=font).get_extents().width / 72
-        lines[-1:] = [longer] if inches < width - 2 * MARGIN or not lines[-1] else [lines[-1], word]
+        points, _, _ = text_to_path.get_text_width_height_descent(longer, font, ismath=False)
+        lines[-1:] = [longer] if points < room or not lines[-1] else [lines[-1], word]
     return "\n".join(lines), len(lines)
 
 
