@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from clone import set_params
 from conftest import ROOT
 from finished import write_project
+from running import is_running
 
 from spam_gpt2.common.files import read_json, sha256_of, write_json
 
@@ -129,14 +131,10 @@ def parts_of(process: subprocess.Popen) -> dict[int, int]:
     for line in listed.stdout.splitlines():
         pid, parent = map(int, line.split())
         if parent == process.pid:
-            values = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            found |= {int(v[5:]): pid for v in values if v.startswith(b"RANK=")}
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                values = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+                found |= {int(v[5:]): pid for v in values if v.startswith(b"RANK=")}
     return found
-
-
-def is_running(pid: int) -> bool:
-    state = Path(f"/proc/{pid}/stat")
-    return state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def interrupt(project: Project, whom: str | int, number: signal.Signals) -> tuple[int, str]:

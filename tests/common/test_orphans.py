@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from running import is_running
 
 STAGE = """
 import os, time
@@ -28,13 +29,6 @@ PARENT = """
 import subprocess, sys
 subprocess.run(["/bin/sh", "-c", f"{sys.executable} stage.py"])
 """
-
-
-def is_running(pid: int) -> bool:
-    state = Path(f"/proc/{pid}/stat")
-    if state.parent.parent.joinpath("self").exists():
-        return state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    return subprocess.run(["ps", "-p", str(pid)], capture_output=True).returncode == 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no signals")
