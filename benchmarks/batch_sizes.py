@@ -32,10 +32,11 @@ def invented_features() -> Features:
     return Features(messages, torch.arange(MESSAGES) % 2, 11, hidden, messages.offsets)
 
 
-def epoch_seconds(features: Features, batch_size: int) -> float:
+def epoch_seconds(features: Features, batch_size: int, compute: Compute) -> float:
     """Seconds of all messages once, after a batch to warm up."""
     classifier = GPT2Classifier(random_gpt2(CONFIG, 1), 2, "last_token")
     set_trainable(classifier, "last_block", 1)
+    compute.place(classifier)
     batches = torch.arange(MESSAGES).split(batch_size)
     step = training_step(classifier, features, iter(batches * 2))
     step()
@@ -47,12 +48,12 @@ def epoch_seconds(features: Features, batch_size: int) -> float:
 
 def main() -> None:
     """Print the table."""
-    Compute.start(SimpleNamespace(device="cpu", precision="float32", threads=None))
+    compute = Compute.start(SimpleNamespace(device="cpu", precision="float32", threads=None))
     keep_freed_memory()
     features = invented_features()
     print("| batch size | seconds an epoch | ms a message |\n| --: | --: | --: |")
     for size in SIZES:
-        seconds = epoch_seconds(features, size)
+        seconds = epoch_seconds(features, size, compute)
         print(f"| {size} | {seconds:.1f} | {1000 * seconds / MESSAGES:.2f} |", flush=True)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from workspace import Workspace
@@ -20,6 +21,7 @@ from spam_gpt2.evaluation.comparison import Comparison
 from spam_gpt2.evaluation.predictions import Predicted, label_ids, read_predictions
 
 PRECISIONS = ("float32", "bfloat16")
+CONFIDENCE = 0.95
 
 
 def predictions(work: Workspace, labels: list[str], precision: str) -> Predicted:
@@ -27,6 +29,16 @@ def predictions(work: Workspace, labels: list[str], precision: str) -> Predicted
     work.set({"compute": {"device": "cpu", "precision": precision}})
     work.run("dvc", "repro", "evaluate")
     return read_predictions(work.folder / "data/predictions/gpt2/test.csv", labels)
+
+
+def lines(found: list[Predicted], labels: list[str]) -> Iterator[str]:
+    """What is printed of the predictions in the two precisions."""
+    right = [p.argmax(1) == label_ids(messages, labels) for messages, p in found]
+    for precision, is_right in zip(PRECISIONS, right, strict=True):
+        yield f"{precision}: accuracy {is_right.mean():.4f}"
+    apart = abs(found[0][1] - found[1][1])
+    yield f"Probabilities differ by {apart.mean():.1e} in the mean, {apart.max():.1e} at most."
+    yield Comparison.of(*right).verdict("test", *PRECISIONS, CONFIDENCE)
 
 
 def main() -> None:
@@ -40,15 +52,7 @@ def main() -> None:
         work.run("dvc", "repro", "prepare")
         labels = read_json(work.folder / "data/prepared/labels.json")
         found = [predictions(work, labels, precision) for precision in PRECISIONS]
-    right = [p.argmax(1) == label_ids(messages, labels) for messages, p in found]
-    figures = Comparison.of(*right).figures("test", *PRECISIONS)
-    for precision, is_right in zip(PRECISIONS, right, strict=True):
-        print(f"{precision}: accuracy {is_right.mean():.4f}")
-    distance = abs(found[0][1] - found[1][1])
-    print(
-        f"Probabilities differ by {distance.mean():.1e} in the mean, {distance.max():.1e} at most."
-    )
-    print(figures["summary"])
+    print("\n".join(lines(found, labels)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The benchmarks take long; this test sees that each can begin."""
+"""The benchmarks take long; these tests see that each can begin, and one come to its end."""
 
 import ast
 import importlib.util
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
 from source_code import parse
@@ -41,3 +43,18 @@ def test_what_a_benchmark_imports_of_ours_is_there(
         if not has(importlib.import_module(module), name)
     ]
     assert missing == []
+
+
+def test_what_is_said_of_two_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    lines = importlib.import_module("precisions_agree").lines
+    messages = pd.DataFrame({"line": range(4), "label": ["ham", "ham", "spam", "spam"], "text": ""})
+    first = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.3, 0.7]])
+    second = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
+    said = list(lines([(messages, first), (messages, second)], ["ham", "spam"]))
+    assert said[:3] == [
+        "float32: accuracy 1.0000",
+        "bfloat16: accuracy 0.7500",
+        "Probabilities differ by 5.0e-02 in the mean, 2.0e-01 at most.",
+    ]
+    assert said[3].startswith("No difference between float32 and bfloat16 can be shown on 4 test")
