@@ -79,26 +79,27 @@ class MultiHeadAttention(nn.Module):
         return self.c_proj(attend(qkv, runs, self.n_head, causal))  # (N, D)
 
     def from_one(self, x: Tensor, norm: nn.LayerNorm, runs: Runs, at: int, causal: bool) -> Tensor:
-        """The same for the first (`at` 0) or last (-1) token of each message: (N, D) to (B, D).
+        """The norm, and the same for the first (`at` 0) or last (-1) token of each message.
 
-        With one query a message, no key or value need be computed, nor the norm's gain g and bias c
-        applied to every token. For head h with the weights Wq, Wk, Wv, and z_j what enters the
-        block at token j with its mean taken off and its deviation made 1:
+        (N, D), before the norm, to (B, D). With one query a message, no key or value need be
+        computed, nor the norm's gain g and bias c applied to every token. For head h with the
+        weights Wq, Wk, Wv, and z_j the token j less its mean and divided by its deviation:
 
             q . (Wk (g z_j + c) + bk)       = (g Wk' q) . z_j + a constant, which softmax ignores
             sum_j p_j (Wv (g z_j + c) + bv) = Wv (g sum_j p_j z_j + c) + bv, as the p_j sum to 1
 
-        so that the products with weights cost O(D^2) a message instead of O(T D^2), and cached
-        features, which need no gradient, are read but once on the way back.
+        so that the products with weights cost O(D^2) a message instead of O(T D^2), and no gradient
+        goes through tokens that need none, as those of cached features.
         """
         H, D = self.n_head, x.shape[1]
         dtype = self.c_attn.compute_dtype or self.c_attn.weight.dtype
         w_q, w_k, w_v = self.c_attn.weight.to(dtype).split(D)  # each (D, D)
         b_q, _, b_v = self.c_attn.bias.to(dtype).split(D)
         z = F.layer_norm(x, (D,), eps=norm.eps)  # (N, D)
-        asking = pick_one(z, runs, at) * norm.weight + norm.bias  # (B, D)
+        picked = pick_one(z, runs, at)  # (B, D)
         if causal and at == 0:  # sees nothing but itself
-            z, runs = pick_one(z, runs, at), [(len(asking), 1)]
+            z, runs = picked, [(len(picked), 1)]
+        asking = picked * norm.weight + norm.bias  # (B, D)
         q = F.linear(asking.to(dtype), w_q, b_q) * (D // H) ** -0.5  # (B, D)
         heads = (H, D // H, D)
         u = torch.einsum("bhe,hed->bhd", q.unflatten(1, heads[:2]), w_k.view(heads))  # (B, H, D)
